@@ -1,0 +1,79 @@
+// Signing keys, and the signing of JSON and of events (spec appendices, "Signing JSON";
+// server-server API, "Adding hashes and signatures to outgoing events").
+
+import { createPrivateKey, sign } from 'node:crypto';
+import { getPublicKey } from '@noble/ed25519';
+import { toBase64, toBase64Url } from '../lib/base64.js';
+import { utf8 } from '../lib/bytes.js';
+import { canonicalJson } from './canonical.js';
+import './ed25519.js';
+import { EventBadKeyError } from './errors.js';
+import { essentialText, contentHash, takeApart, type HashRules } from './hash.js';
+import { isObject, own, type JsonObject, type JsonValue } from './json.js';
+
+export { verifySignature, verifySignaturePortable } from './ed25519.js';
+
+/** A server's key pair. The seed stays inside. */
+export interface SigningKey {
+  /** `ed25519:version`. */
+  readonly keyId: string;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** 64 bytes; the same for the same message, always (RFC 8032). */
+  sign(message: Uint8Array): Uint8Array;
+}
+
+const KEY_ID = /^ed25519:[a-zA-Z0-9_]+$/;
+
+/**
+ * The key pair of a seed.
+ *
+ * @param keyId `ed25519:` and letters, digits, underscores
+ * @param seed 32 secret bytes
+ * @throws EVENT_BAD_KEY
+ */
+export function createSigningKey(keyId: string, seed: Uint8Array): SigningKey {
+  if (!KEY_ID.test(keyId))
+    throw new EventBadKeyError('a key id is ed25519: and letters, digits, underscores', { keyId });
+  if (seed.length !== 32) throw new EventBadKeyError('the seed of a signing key is 32 bytes', { keyId });
+  const publicKey = getPublicKey(seed);
+  const jwk = { kty: 'OKP', crv: 'Ed25519', x: toBase64Url(publicKey), d: toBase64Url(seed) };
+  const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
+  return { keyId, publicKey, sign: (message) => new Uint8Array(sign(null, message, privateKey)) };
+}
+
+/**
+ * The object with the server's signature over its canonical JSON without `signatures` and `unsigned` added.
+ *
+ * @throws EVENT_NOT_CANONICAL
+ */
+export function signJson(json: JsonObject, server: string, key: SigningKey): JsonObject {
+  return withSignature(json, server, key, signedJsonText(json));
+}
+
+/** The text of an object, not of an event, that a signature covers. @throws EVENT_NOT_CANONICAL */
+export function signedJsonText(json: JsonObject): string {
+  const entries = Object.entries(json).filter(([name]) => name !== 'signatures' && name !== 'unsigned');
+  return canonicalJson(Object.fromEntries(entries));
+}
+
+/**
+ * The event with its content hash (made anew) and the server's signature over its redacted form added.
+ *
+ * @throws EVENT_NOT_CANONICAL
+ */
+export function signEvent(json: JsonObject, rules: HashRules, server: string, key: SigningKey): JsonObject {
+  const hashed: JsonObject = { ...json, hashes: { sha256: toBase64(contentHash(json, rules)) } };
+  return withSignature(hashed, server, key, essentialText(takeApart(hashed, rules), rules));
+}
+
+function withSignature(json: JsonObject, server: string, key: SigningKey, text: string): JsonObject {
+  const signatures = objectAt(json, 'signatures');
+  const ofServer = { ...objectAt(signatures, server), [key.keyId]: toBase64(key.sign(utf8(text))) };
+  return { ...json, signatures: { ...signatures, [server]: ofServer } };
+}
+
+function objectAt(json: JsonObject, name: string): JsonObject {
+  const value: JsonValue | undefined = own(json, name);
+  return isObject(value) ? value : {};
+}
