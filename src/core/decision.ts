@@ -1,0 +1,84 @@
+// From a judgement that stores an event to the rows that follow from it.
+
+import type { EventId } from '../event/ids.js';
+import { isObject, own } from '../event/json.js';
+import type { Pdu } from '../event/pdu.js';
+import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import type { GroupEvent } from '../store/commit-group.js';
+import type { ChainRow } from '../store/records.js';
+import type { Judgement, VerifiedEvent } from './judge.js';
+
+type Stored = Extract<Judgement, { kind: 'stored' }>;
+
+const RELATED_ID_BYTES_MAX = 255;
+
+/** The event as known from now on. */
+export function knownEvent(seq: number, event: VerifiedEvent, judgement: Stored): KnownEvent {
+  return {
+    seq,
+    pdu: event.pdu,
+    verdict: judgement.verdict,
+    code: judgement.code,
+    reason: judgement.reason,
+    isOutlier: judgement.roots === undefined,
+    isPartial: false,
+    isRedacted: event.isRedacted,
+    hasGivenState: event.givenState !== undefined,
+    receivedFrom: event.receivedFrom,
+    receivedAt: event.receivedAt,
+    roots: judgement.roots,
+  };
+}
+
+/** Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on. */
+export function chainOf(event: KnownEvent, known: KnownEvents): ChainRow | undefined {
+  if (event.pdu.stateKey === undefined || event.verdict === 'rejected') return undefined;
+  const authSeqs = event.pdu.authEvents.flatMap((id) => known.get(id)?.seq ?? []);
+  return { authSeqs, citedBefore: authSeqs.map((seq) => known.newestCiter(seq)) };
+}
+
+/** The event's rows in its commit group. */
+export function groupEvent(
+  event: KnownEvent,
+  bytes: Uint8Array,
+  roomNumber: number,
+  chain: ChainRow | undefined,
+): GroupEvent {
+  const { pdu } = event;
+  return {
+    seq: event.seq,
+    row: {
+      roomId: pdu.roomId,
+      roomVersion: pdu.rules.version,
+      eventId: pdu.eventId,
+      verdict: event.verdict,
+      code: event.code,
+      reason: event.reason,
+      isOutlier: event.isOutlier,
+      isPartial: event.isPartial,
+      isRedacted: event.isRedacted,
+      hasGivenState: event.hasGivenState,
+      receivedFrom: event.receivedFrom,
+      receivedAt: event.receivedAt,
+      bytes,
+    },
+    roomNumber,
+    type: pdu.type,
+    stateKey: pdu.stateKey,
+    prevEvents: pdu.prevEvents,
+    redacts: pdu.redacts,
+    relatesTo: relatedEvent(pdu),
+    timelineOrder: event.verdict === 'accepted' && !event.isOutlier ? event.seq : undefined,
+    roots: event.roots,
+    chain,
+  };
+}
+
+/** The event that this one relates to (client-server API, `m.relates_to`), where it names one. */
+function relatedEvent({ content }: Pdu): EventId | undefined {
+  const relation = own(content, 'm.relates_to');
+  const id = isObject(relation) ? own(relation, 'event_id') : undefined;
+  if (typeof id !== 'string' || !id.startsWith('$') || Buffer.byteLength(id) > RELATED_ID_BYTES_MAX)
+    return undefined;
+  return id as EventId;
+}

@@ -1,0 +1,211 @@
+// From a verified event to its verdict, synchronously: heads, graph, authorise, exclude.
+//
+// Nothing here awaits, so nothing that could change between the check against the current state and the
+// decision can come between: the exclusive section of a room is this call. It builds on events that are
+// decided and not yet committed, in the order in which they will be.
+
+import type { EventId } from '../event/ids.js';
+import type { Pdu } from '../event/pdu.js';
+import { type Check, checkByAuthEvents, checkByState, selectsSame } from '../room/checks.js';
+import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import type { Room } from '../room/graph/room.js';
+import type { Rooms } from '../room/graph/rooms.js';
+import type { ResolvedState, StateResolver } from '../room/graph/state-resolver.js';
+import { ResolutionTooLargeError } from '../room/resolution/errors.js';
+import type { RootsRow, StoredVerdict } from '../store/records.js';
+import { EMPTY_ROOT } from '../tree/tree.js';
+import type { RootRef } from '../tree/types.js';
+import { VERDICT_CODES, type VerdictCode } from './outcome.js';
+
+/** An event that has passed the checks of form, hash and signature. */
+export interface VerifiedEvent {
+  readonly pdu: Pdu;
+  /** As received. */
+  readonly bytes: Uint8Array;
+  readonly isRedacted: boolean;
+  readonly receivedFrom: string;
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number;
+  /** Store it without a place in the graph: an auth event, or part of a state received whole. */
+  readonly asOutlier: boolean;
+  /** The state before it as its giver says, because its history is missing: ids of known state events. */
+  readonly givenState: readonly EventId[] | undefined;
+}
+
+/** What the judge says of an event. */
+export type Judgement =
+  | { readonly kind: 'waiting'; readonly missing: readonly EventId[] }
+  | { readonly kind: 'dropped'; readonly code: string; readonly reason: string }
+  | {
+      readonly kind: 'stored';
+      readonly verdict: StoredVerdict;
+      readonly code: VerdictCode;
+      readonly reason: string;
+      readonly rule: string | undefined;
+      /** Undefined for outliers. */
+      readonly roots: RootsRow | undefined;
+    };
+
+/** A judgement, and the room it was made in: a new one for a create event. */
+export interface Judged {
+  readonly judgement: Judgement;
+  readonly room: Room | undefined;
+}
+
+export class Judge {
+  readonly #known: KnownEvents;
+  readonly #rooms: Rooms;
+  readonly #resolver: StateResolver;
+
+  constructor(known: KnownEvents, rooms: Rooms, resolver: StateResolver) {
+    this.#known = known;
+    this.#rooms = rooms;
+    this.#resolver = resolver;
+  }
+
+  /** The judgement of an event that is not known yet. Errors are bugs or a damaged store, never the event's. */
+  judge(event: VerifiedEvent): Judged {
+    const { pdu } = event;
+    const room = this.#rooms.find(pdu.roomId);
+    if (pdu.type === 'm.room.create') return this.#create(pdu, room);
+    return { judgement: this.#judgeIn(event, room), room };
+  }
+
+  #judgeIn(event: VerifiedEvent, room: Room | undefined): Judgement {
+    const { pdu } = event;
+    const missing = this.#missing(event);
+    if (missing.length > 0) return { kind: 'waiting', missing };
+    if (room === undefined) return dropped('ROOM_UNKNOWN');
+    if (room.rules !== pdu.rules) return dropped('ROOM_VERSION_UNKNOWN');
+    if (event.asOutlier) return this.#outlier(pdu);
+    if (pdu.prevEvents.length === 0) return dropped('GRAPH_NO_HISTORY');
+    if (this.#heads(pdu).some((prev) => prev.pdu.roomId !== pdu.roomId)) return dropped('GRAPH_OTHER_ROOM');
+    try {
+      return this.#placed(event, room);
+    } catch (error) {
+      if (error instanceof ResolutionTooLargeError) return dropped('RESOLUTION_TOO_LARGE');
+      throw error;
+    }
+  }
+
+  /** A create event begins its room; a second one is refused. Its state before is empty. */
+  #create(pdu: Pdu, existing: Room | undefined): Judged {
+    if (existing !== undefined) return { judgement: dropped('GRAPH_SECOND_CREATE'), room: existing };
+    const [refused] = failed(checkByAuthEvents(pdu, [], this.#known));
+    if (refused !== undefined) {
+      const { reason } = refused.verdict;
+      return { judgement: { kind: 'dropped', code: 'AUTH_BY_AUTH_EVENTS', reason }, room: undefined };
+    }
+    const room = this.#rooms.begin(pdu);
+    const after = room.states.put(EMPTY_ROOT, pdu);
+    return {
+      judgement: accepted({ after, before: EMPTY_ROOT, traceId: undefined, current: undefined }),
+      room,
+    };
+  }
+
+  /** The referred events that are not known: its auth events, and its predecessors unless their state is given. */
+  #missing({ pdu, asOutlier, givenState }: VerifiedEvent): EventId[] {
+    const missing = new Set<EventId>();
+    for (const id of pdu.authEvents) if (!this.#known.has(id)) missing.add(id);
+    if (pdu.rules.authorisation.createIsImplied) {
+      const create = `$${pdu.roomId.slice(1)}` as EventId;
+      if (!this.#known.has(create)) missing.add(create);
+    }
+    if (givenState !== undefined) for (const id of givenState) if (!this.#known.has(id)) missing.add(id);
+    if (asOutlier || givenState !== undefined) return [...missing];
+    for (const id of pdu.prevEvents) {
+      const prev = this.#known.get(id);
+      if (prev === undefined || prev.roots === undefined) missing.add(id);
+    }
+    return [...missing];
+  }
+
+  #outlier(pdu: Pdu): Judgement {
+    const [refused] = failed(checkByAuthEvents(pdu, this.#authEvents(pdu), this.#known));
+    return refused === undefined ? accepted(undefined) : rejected(refused, undefined);
+  }
+
+  /**
+   * An event with a place in the graph: all checks, the state before and after it.
+   * @throws ROOM_RESOLUTION_TOO_LARGE
+   */
+  #placed(event: VerifiedEvent, room: Room): Judgement {
+    const { pdu } = event;
+    const before = this.#before(event, room);
+    const unchanged = {
+      after: before.root,
+      before: before.root,
+      traceId: before.traceId,
+      current: undefined,
+    };
+    const [refused] = failed(this.#checks(pdu, room, before.root));
+    if (refused !== undefined) return rejected(refused, unchanged);
+
+    const roots = { ...unchanged, after: room.states.put(before.root, pdu) };
+    const current = room.current().root;
+    const softFail = this.#softFail(pdu, room, before.root, current);
+    return softFail === undefined ? accepted(roots) : rejected(softFail, { ...roots, current });
+  }
+
+  #before({ pdu, givenState }: VerifiedEvent, room: Room): ResolvedState {
+    if (givenState === undefined) return this.#resolver.after(room, this.#heads(pdu));
+    const updates = givenState.flatMap((id) => {
+      const event = this.#known.pdu(id);
+      return event?.stateKey === undefined ? [] : [{ type: event.type, stateKey: event.stateKey, event }];
+    });
+    return { root: room.states.update(EMPTY_ROOT, updates), traceId: undefined };
+  }
+
+  #heads(pdu: Pdu): KnownEvent[] {
+    return pdu.prevEvents.flatMap((id) => this.#known.get(id) ?? []);
+  }
+
+  #authEvents(pdu: Pdu): Pdu[] {
+    return pdu.authEvents.flatMap((id) => this.#known.pdu(id) ?? []);
+  }
+
+  /** Checks 4 and 5. Where the state before selects the very events that are cited, one verdict serves both. */
+  #checks(pdu: Pdu, room: Room, before: RootRef): Check[] {
+    const checks = checkByAuthEvents(pdu, this.#authEvents(pdu), this.#known);
+    if (failed(checks).length > 0 || selectsSame(pdu, room.states, before)) return checks;
+    return [...checks, checkByState('auth_by_state_before', pdu, room.states, before, this.#known)];
+  }
+
+  /** Check 6, against the current state; an event whose state before is the current one has passed it already. */
+  #softFail(pdu: Pdu, room: Room, before: RootRef, current: RootRef): Check | undefined {
+    if (room.states.hash(before) === room.states.hash(current)) return undefined;
+    if (selectsSame(pdu, room.states, current)) return undefined;
+    return failed([checkByState('auth_by_current_state', pdu, room.states, current, this.#known)])[0];
+  }
+}
+
+function failed(checks: readonly Check[]): Check[] {
+  return checks.filter(({ verdict }) => !verdict.allowed);
+}
+
+const CODES = {
+  auth_events: 'AUTH_EVENTS_INVALID',
+  auth_by_auth_events: 'AUTH_BY_AUTH_EVENTS',
+  auth_by_state_before: 'AUTH_BY_STATE_BEFORE',
+  auth_by_current_state: 'AUTH_BY_CURRENT_STATE',
+} as const;
+
+function rejected({ check, verdict }: Check, roots: RootsRow | undefined): Judgement {
+  return {
+    kind: 'stored',
+    verdict: check === 'auth_by_current_state' ? 'soft_failed' : 'rejected',
+    code: CODES[check],
+    reason: verdict.reason,
+    rule: verdict.rule,
+    roots,
+  };
+}
+
+function accepted(roots: RootsRow | undefined): Judgement {
+  return { kind: 'stored', verdict: 'accepted', code: 'OK', reason: '', rule: undefined, roots };
+}
+
+function dropped(code: VerdictCode): Judgement {
+  return { kind: 'dropped', code, reason: VERDICT_CODES[code] };
+}

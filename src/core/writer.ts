@@ -1,0 +1,174 @@
+// The single writer: takes every decision that is ready, builds one atomic batch, writes it, lets it out.
+//
+// While a batch is on its way to disk further decisions gather, and go together in the next: group commit.
+// Order of decision is order of commit. When a batch cannot be written, everything decided since is void: the
+// writer fails for good, callers get the error, and what was acknowledged before is in the store.
+
+import { assert, toError } from '../lib/errors.js';
+import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import type { Room } from '../room/graph/room.js';
+import type { StoredTrace } from '../room/graph/state-resolver.js';
+import type { CommitGroup, GroupEvent, QueueChange } from '../store/commit-group.js';
+import type { Counters } from '../store/records.js';
+import { recordHeader } from '../store/node-records.js';
+import type { Store } from '../store/store.js';
+import type { Draft } from '../tree/draft.js';
+
+/** One decision on its way to the store. */
+export interface Decision {
+  /** The event and its rows, when one is stored. */
+  readonly stored: { readonly known: KnownEvent; readonly row: GroupEvent } | undefined;
+  /** The room it changes. */
+  readonly room: Room | undefined;
+  readonly queues: readonly QueueChange[];
+  /** Called once it is committed, or with the error that prevented it. */
+  readonly settle: (error?: unknown) => void;
+}
+
+/** New nodes of one room's state. */
+interface KeptDraft {
+  readonly roomNumber: number;
+  readonly draft: Draft;
+}
+
+export class Writer {
+  readonly #store: Store;
+  readonly #known: KnownEvents;
+  readonly #onCommit: (seq: number) => void;
+  #counters: Counters;
+  #decisions: Decision[] = [];
+  #drafts: KeptDraft[] = [];
+  #traces: { id: string; value: StoredTrace }[] = [];
+  #running: Promise<void> | undefined;
+  #failure: Error | undefined;
+  /** Commit groups written, and events in them. */
+  readonly stats = { groups: 0, events: 0, groupEventsMax: 0 };
+
+  constructor(store: Store, known: KnownEvents, onCommit: (seq: number) => void) {
+    this.#store = store;
+    this.#known = known;
+    this.#onCommit = onCommit;
+    this.#counters = store.counters();
+  }
+
+  // Numbers are given out in the order of decisions; those of a failed group are never seen.
+
+  nextSeq(): number {
+    return this.#next('seq');
+  }
+
+  nextRecord(): number {
+    return this.#next('record');
+  }
+
+  nextRoomNumber(): number {
+    return this.#next('rooms');
+  }
+
+  nextQueuePosition(): number {
+    return this.#next('queuePosition');
+  }
+
+  #next(name: 'seq' | 'record' | 'rooms' | 'queuePosition'): number {
+    const number = this.#counters[name] + 1;
+    this.#counters = { ...this.#counters, [name]: number };
+    return number;
+  }
+
+  /** The error that ended the writer, or undefined while it works. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Decisions that are not yet on disk. */
+  get pending(): number {
+    return this.#decisions.length;
+  }
+
+  /** Takes nodes that the next group must hold. */
+  keepDraft(roomNumber: number, draft: Draft): void {
+    this.#drafts.push({ roomNumber, draft });
+  }
+
+  /** Takes a resolution's record that the next group must hold. */
+  keepTrace(id: string, value: StoredTrace): void {
+    this.#traces.push({ id, value });
+  }
+
+  /** Hands over a decision; its `settle` is called after its group is committed. */
+  submit(decision: Decision): void {
+    if (this.#failure !== undefined) {
+      decision.settle(this.#failure);
+      return;
+    }
+    this.#decisions.push(decision);
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when nothing is left to write. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Decisions made in the same turn belong into the first group too.
+    await Promise.resolve();
+    while (this.#decisions.length > 0) await this.#commit(this.#decisions.splice(0));
+    this.#running = undefined;
+  }
+
+  async #commit(decisions: readonly Decision[]): Promise<void> {
+    const drafts = this.#drafts.splice(0);
+    let group: CommitGroup;
+    try {
+      group = this.#group(decisions, drafts);
+      await this.#store.write(group);
+    } catch (error) {
+      this.#fail(error, decisions);
+      return;
+    }
+    for (const { draft } of drafts) draft.committed();
+    for (const { stored } of decisions) {
+      if (stored !== undefined) this.#known.committed(stored.known, stored.row.row.bytes.length);
+    }
+    this.stats.groups++;
+    this.stats.events += group.events.length;
+    this.stats.groupEventsMax = Math.max(this.stats.groupEventsMax, group.events.length);
+    const last = group.events.at(-1);
+    if (last !== undefined) this.#onCommit(last.seq);
+    for (const { settle } of decisions) settle();
+  }
+
+  #group(decisions: readonly Decision[], drafts: readonly KeptDraft[]): CommitGroup {
+    const events = decisions.flatMap(({ stored }) => stored?.row ?? []);
+    const nodes = drafts.flatMap(({ roomNumber, draft }) => draft.seal(recordHeader(roomNumber)));
+    const rooms = new Set(decisions.flatMap(({ room }) => room ?? []));
+    const cited = new Map<number, number>();
+    for (const { seq, chain } of events) for (const auth of chain?.authSeqs ?? []) cited.set(auth, seq);
+    for (let i = 1; i < events.length; i++) {
+      assert((events[i - 1]?.seq ?? 0) < (events[i]?.seq ?? 0), 'a commit group is in the order of seq');
+    }
+    this.#counters = {
+      ...this.#counters,
+      events: this.#counters.events + events.length,
+      stateEvents:
+        this.#counters.stateEvents + events.filter(({ stateKey }) => stateKey !== undefined).length,
+      nodeRecords: this.#counters.nodeRecords + nodes.length,
+      nodeBytes: nodes.reduce((sum, { bytes }) => sum + bytes.length, this.#counters.nodeBytes),
+    };
+    return {
+      events,
+      nodes,
+      rooms: [...rooms].map((room) => room.toRow()),
+      traces: this.#traces.splice(0),
+      cited: [...cited],
+      queues: decisions.flatMap(({ queues }) => queues),
+      counters: this.#counters,
+    };
+  }
+
+  #fail(error: unknown, decisions: readonly Decision[]): void {
+    this.#failure = toError(error);
+    for (const { settle } of [...decisions, ...this.#decisions.splice(0)]) settle(error);
+  }
+}

@@ -1,0 +1,219 @@
+// The engine: the one face that everything above uses. It wires store, tree, core and readers together.
+
+import type { EventId, RoomId, ServerName, UserId } from '../event/ids.js';
+import { serverOf } from '../event/ids.js';
+import type { JsonObject } from '../event/json.js';
+import type { Pdu } from '../event/pdu.js';
+import { rulesOf } from '../event/rules.js';
+import type { SigningKey } from '../event/signing.js';
+import type { PublicKeys } from '../event/verify.js';
+import { Core } from '../core/core.js';
+import type { Verdict, VerdictCounts } from '../core/outcome.js';
+import type { ReleasedGroup, ReleaseOptions } from '../core/release.js';
+import { createVerifier } from '../core/verifier.js';
+import { utf8 } from '../lib/bytes.js';
+import { Reader, type Side } from '../reader/reader.js';
+import type { StateView } from '../reader/state-view.js';
+import type { HorizonLimits } from '../room/graph/horizon.js';
+import type { TraceRecord } from '../room/graph/state-resolver.js';
+import { positionOf } from '../room/state/key.js';
+import type { StateChange } from '../room/resolution/contract.js';
+import { Store } from '../store/store.js';
+import { NodeCache } from '../tree/cache.js';
+import { StateTree } from '../tree/tree.js';
+import { buildLocalEvent, type LocalTemplate } from './local-events.js';
+import { ForbiddenError, NotLocalError } from './errors.js';
+
+/** How to open an engine. */
+export interface EngineOptions {
+  /** Data folder, made when it is not there. Without one everything is in memory and gone with the process. */
+  readonly path?: string;
+  /** Fail instead of making the data folder. */
+  readonly mustExist?: boolean;
+  /** This server's name, for events that it sends. */
+  readonly serverName?: string;
+  /** This server's signing key, for events that it sends. */
+  readonly signingKey?: SigningKey;
+  /** Public keys of other servers. Without, no signatures are verified: only for input that is trusted. */
+  readonly keys?: PublicKeys;
+  /** Threads that verify; 0 (default) verifies in place. */
+  readonly verifierThreads?: number;
+  /** `sync` (default): on disk before it is acknowledged. `os`: in the operating system's hands. */
+  readonly durability?: 'sync' | 'os';
+  /** Bytes of tree nodes kept in memory. */
+  readonly nodeCacheBytes?: number;
+  readonly horizon?: HorizonLimits;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** The state-reset alarm. */
+  readonly onStateReset?: (traceId: string, record: TraceRecord) => void;
+}
+
+/** What is said of an incoming event beside its bytes. */
+export interface ReceiveOptions {
+  /** Who gave it: a server name, or a word for a file. */
+  readonly from?: string;
+  /** The room's version, where its create event is not known yet. */
+  readonly roomVersion?: string;
+  /** Store it without a place in the graph. */
+  readonly asOutlier?: boolean;
+  /** The state before it, by ids of known events, where its history is missing. */
+  readonly givenState?: readonly EventId[];
+}
+
+const NODE_CACHE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Opens an engine on a data folder, or in memory.
+ * @throws STORE_LOCKED when another process holds the folder, STORE_SCHEMA_UNKNOWN, STORE_MISSING,
+ *   STORE_NOT_OURS, STORE_OPEN_FAILED
+ */
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  const location =
+    options.path === undefined
+      ? ({ kind: 'memory' } as const)
+      : ({ kind: 'folder', path: options.path, create: options.mustExist !== true } as const);
+  const store = await Store.open(location, { durability: options.durability ?? 'sync' });
+  const tree = new StateTree(store, new NodeCache(options.nodeCacheBytes ?? NODE_CACHE_BYTES), positionOf);
+  const core = await Core.open({
+    store,
+    tree,
+    verifier: createVerifier({ keys: options.keys, threads: options.verifierThreads ?? 0 }),
+    now: options.now ?? Date.now,
+    ...(options.horizon === undefined ? {} : { horizon: options.horizon }),
+    ...(options.onStateReset === undefined ? {} : { onStateReset: options.onStateReset }),
+  });
+  return new Engine(store, tree, core, options);
+}
+
+export class Engine {
+  /** Synchronous questions on committed data; see `Reader`. */
+  readonly reader: Reader;
+  /** The parts beneath, for tests, benchmarks and the command line's maintenance. */
+  readonly core: Core;
+  readonly store: Store;
+  readonly #options: EngineOptions;
+
+  /** Use `openEngine`. */
+  constructor(store: Store, tree: StateTree, core: Core, options: EngineOptions) {
+    this.store = store;
+    this.core = core;
+    this.reader = new Reader(store, tree);
+    this.#options = options;
+  }
+
+  /**
+   * Takes one PDU and says what became of it, once that is durable. Never rejects for what the PDU holds.
+   * @param pdu federation format: bytes, text, or parsed JSON
+   * @throws CORE_CLOSED, STORE_WRITE_FAILED
+   */
+  receive(pdu: Uint8Array | string | JsonObject, options: ReceiveOptions = {}): Promise<Verdict> {
+    const { from = '', ...rest } = options;
+    return this.core.receive({ bytes: bytesOf(pdu), from, ...rest });
+  }
+
+  /**
+   * Builds, signs and commits an event of this server on the room's current state and forward extremities.
+   * @throws ENGINE_FORBIDDEN with rule and reason; ENGINE_NOT_LOCAL without server name and key, or for a sender
+   *   of another server; READER_ROOM_UNKNOWN; CORE_CLOSED; STORE_WRITE_FAILED
+   */
+  async send(roomId: string, template: LocalTemplate): Promise<Pdu> {
+    const { serverName, key } = this.#identity(template.sender);
+    return this.#create(roomId as RoomId, () =>
+      buildLocalEvent(this.core, roomId as RoomId, template, { serverName, key, now: this.#now() }),
+    );
+  }
+
+  /**
+   * Creates a room with its create event; membership and the rest are sent after it.
+   * @returns the create event; its `roomId` names the room
+   * @throws as `send`
+   */
+  async createRoom(
+    sender: string,
+    options: { readonly roomVersion?: string; readonly content?: JsonObject } = {},
+  ): Promise<Pdu> {
+    const { serverName, key } = this.#identity(sender);
+    const rules = rulesOf(options.roomVersion ?? '12');
+    if (rules === undefined) throw new ForbiddenError(`there is no room version ${options.roomVersion}`);
+    const content = { ...options.content, room_version: rules.version };
+    return this.#create(undefined, () =>
+      buildLocalEvent(
+        this.core,
+        undefined,
+        { type: 'm.room.create', sender, stateKey: '', content },
+        { serverName, key, now: this.#now(), rules },
+      ),
+    );
+  }
+
+  async #create(roomId: RoomId | undefined, build: () => Pdu): Promise<Pdu> {
+    let built: Pdu | undefined;
+    const verdict = await this.core.create(roomId, () => {
+      built = build();
+      return { pdu: built, bytes: utf8(JSON.stringify(built.json)) };
+    });
+    if (verdict.verdict === 'accepted' && built !== undefined) return built;
+    const rule = verdict.rule === undefined ? '' : ` (rule ${verdict.rule})`;
+    throw new ForbiddenError(`${verdict.reason}${rule}`, {
+      code: verdict.code,
+      rule: verdict.rule,
+      room_id: roomId,
+    });
+  }
+
+  #identity(sender: string): { readonly serverName: ServerName; readonly key: SigningKey } {
+    const { serverName, signingKey } = this.#options;
+    if (serverName === undefined || signingKey === undefined) {
+      throw new NotLocalError('this engine was opened without a server name and a signing key');
+    }
+    if (serverOf(sender as UserId) !== serverName) {
+      throw new NotLocalError(`${sender} is not a user of ${serverName}`, { sender });
+    }
+    return { serverName: serverName as ServerName, key: signingKey };
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  /** The state around an event. @throws READER_EVENT_UNKNOWN, READER_NO_STATE */
+  stateAt(eventId: string, side: Side = 'after'): StateView {
+    return this.reader.stateAt(eventId, side);
+  }
+
+  /** A room's current state. @throws READER_ROOM_UNKNOWN */
+  currentState(roomId: string): StateView {
+    return this.reader.currentState(roomId);
+  }
+
+  /** What differs between two states, each named by event, room or root. O(k log n) node reads. */
+  async diff(before: string, after: string): Promise<StateChange[]> {
+    const from = await this.reader.state(before);
+    return [...from.diff(await this.reader.state(after))];
+  }
+
+  /** Commit groups in order, from after a seq, resumable; see `Release`. */
+  released(options: ReleaseOptions = {}): AsyncGenerator<ReleasedGroup> {
+    return this.core.release.released(options);
+  }
+
+  /** Verdicts since the engine was opened; `waiting` is how many wait now. */
+  verdicts(): VerdictCounts {
+    return this.core.counts();
+  }
+
+  /** Finishes what is under way and closes the store. */
+  async close(): Promise<void> {
+    try {
+      await this.core.close();
+    } finally {
+      await this.store.close();
+    }
+  }
+}
+
+function bytesOf(pdu: Uint8Array | string | JsonObject): Uint8Array {
+  if (pdu instanceof Uint8Array) return pdu;
+  return utf8(typeof pdu === 'string' ? pdu : JSON.stringify(pdu));
+}

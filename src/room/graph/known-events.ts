@@ -1,0 +1,187 @@
+// The events that are known, parsed, by id or by seq: committed ones from the store, and those decided
+// but not yet committed, which later events already build on.
+//
+// It is also the `EventGraph` that state resolution walks: who cites whom as an auth event is a linked list
+// through the `chains` rows, newest citer first, so a walk upwards is point reads and nothing else.
+
+import type { EventId } from '../../event/ids.js';
+import { isObject, parseJson } from '../../event/json.js';
+import { parsePdu } from '../../event/parse.js';
+import type { Pdu } from '../../event/pdu.js';
+import { redact } from '../../event/redact.js';
+import { rulesOf } from '../../event/rules.js';
+import { SizedLru } from '../../lib/sized-lru.js';
+import { StoreCorruptError } from '../../store/errors.js';
+import type { ChainRow, EventRow, RootsRow, StoredVerdict } from '../../store/records.js';
+import type { Store } from '../../store/store.js';
+import type { EventGraph } from '../resolution/contract.js';
+
+/** One known event with our record of it. */
+export interface KnownEvent {
+  readonly seq: number;
+  readonly pdu: Pdu;
+  readonly verdict: StoredVerdict;
+  readonly code: string;
+  readonly reason: string;
+  readonly isOutlier: boolean;
+  readonly isPartial: boolean;
+  readonly isRedacted: boolean;
+  readonly hasGivenState: boolean;
+  readonly receivedFrom: string;
+  readonly receivedAt: number;
+  /** Undefined for outliers. */
+  readonly roots: RootsRow | undefined;
+}
+
+/** Bytes of PDUs whose parsed form is kept beside the pending ones; parsed, they take some three times that. */
+const CACHE_BYTES_MAX = 16 * 1024 * 1024;
+
+export class KnownEvents implements EventGraph {
+  readonly #store: Store;
+  readonly #cache = new SizedLru<EventId, KnownEvent>(CACHE_BYTES_MAX);
+  readonly #pending = new Map<EventId, KnownEvent>();
+  readonly #pendingBySeq = new Map<number, KnownEvent>();
+  readonly #pendingChains = new Map<number, ChainRow>();
+  readonly #pendingCited = new Map<number, number>();
+  /** Events fetched, from the cache or the store: benchmarks count them. */
+  reads = 0;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The event with our record of it, or undefined when it is not known. */
+  get(eventId: EventId): KnownEvent | undefined {
+    this.reads++;
+    const pending = this.#pending.get(eventId);
+    if (pending !== undefined) return pending;
+    const cached = this.#cache.get(eventId);
+    if (cached !== undefined) return cached;
+    const seq = this.#store.seqOf(eventId);
+    return seq === undefined ? undefined : this.#load(seq);
+  }
+
+  /** Is the event known? Cheaper than `get`. */
+  has(eventId: EventId): boolean {
+    return this.#pending.has(eventId) || this.#cache.has(eventId) || this.#store.seqOf(eventId) !== undefined;
+  }
+
+  /** The event committed (or about to be) at a seq. */
+  at(seq: number): KnownEvent | undefined {
+    return this.#pendingBySeq.get(seq) ?? this.#load(seq);
+  }
+
+  /** The event at a key, as auth rules read it. */
+  pdu(eventId: EventId): Pdu | undefined {
+    return this.get(eventId)?.pdu;
+  }
+
+  // EventGraph.
+
+  event(eventId: EventId): Pdu | undefined {
+    return this.get(eventId)?.pdu;
+  }
+
+  isRejected(eventId: EventId): boolean {
+    return this.get(eventId)?.verdict === 'rejected';
+  }
+
+  order(eventId: EventId): number {
+    return this.get(eventId)?.seq ?? 0;
+  }
+
+  *citedBy(eventId: EventId): Generator<EventId> {
+    const cited = this.get(eventId)?.seq;
+    if (cited === undefined) return;
+    let citer = this.newestCiter(cited);
+    while (citer !== 0) {
+      const event = this.at(citer);
+      const chain = this.#pendingChains.get(citer) ?? this.#store.chain(citer);
+      if (event === undefined || chain === undefined) return;
+      yield event.pdu.eventId;
+      citer = chain.citedBefore[chain.authSeqs.indexOf(cited)] ?? 0;
+    }
+  }
+
+  /** Seq of the newest state event that cites the one at `seq`, or 0. */
+  newestCiter(seq: number): number {
+    return this.#pendingCited.get(seq) ?? this.#store.citedBy(seq) ?? 0;
+  }
+
+  // The commit path.
+
+  /** Makes a decided event known before it is committed. */
+  addPending(event: KnownEvent, chain: ChainRow | undefined): void {
+    this.#pending.set(event.pdu.eventId, event);
+    this.#pendingBySeq.set(event.seq, event);
+    if (chain === undefined) return;
+    this.#pendingChains.set(event.seq, chain);
+    for (const cited of chain.authSeqs) this.#pendingCited.set(cited, event.seq);
+  }
+
+  /** The event is not to be committed after all. */
+  dropPending(event: KnownEvent): void {
+    const chain = this.#pendingChains.get(event.seq);
+    this.#pending.delete(event.pdu.eventId);
+    this.#pendingBySeq.delete(event.seq);
+    this.#pendingChains.delete(event.seq);
+    chain?.authSeqs.forEach((cited, i) => this.#pendingCited.set(cited, chain.citedBefore[i] ?? 0));
+  }
+
+  /** The event is in the store now; `bytes` is its PDU's length. */
+  committed(event: KnownEvent, bytes: number): void {
+    this.#pending.delete(event.pdu.eventId);
+    this.#pendingBySeq.delete(event.seq);
+    const chain = this.#pendingChains.get(event.seq);
+    this.#pendingChains.delete(event.seq);
+    for (const cited of chain?.authSeqs ?? []) {
+      if (this.#pendingCited.get(cited) === event.seq) this.#pendingCited.delete(cited);
+    }
+    this.#cache.set(event.pdu.eventId, event, bytes);
+  }
+
+  /** Forgets what is cached: the rows beneath were changed (a rebuild, a purge). */
+  clear(): void {
+    this.#cache.clear();
+  }
+
+  #load(seq: number): KnownEvent | undefined {
+    const row = this.#store.event(seq);
+    if (row === undefined) return undefined;
+    const event = knownEventOf(seq, row, this.#store.roots(seq));
+    this.#cache.set(event.pdu.eventId, event, row.bytes.length);
+    return event;
+  }
+}
+
+/** A stored row as a known event. @throws StoreCorruptError when its bytes are not the event they claim */
+export function knownEventOf(seq: number, row: EventRow, roots: RootsRow | undefined): KnownEvent {
+  return {
+    seq,
+    pdu: pduOfRow(row),
+    verdict: row.verdict,
+    code: row.code,
+    reason: row.reason,
+    isOutlier: row.isOutlier,
+    isPartial: row.isPartial,
+    isRedacted: row.isRedacted,
+    hasGivenState: row.hasGivenState,
+    receivedFrom: row.receivedFrom,
+    receivedAt: row.receivedAt,
+    roots,
+  };
+}
+
+/** What a stored PDU is read from. */
+export type StoredPdu = Pick<EventRow, 'roomId' | 'roomVersion' | 'eventId' | 'isRedacted' | 'bytes'>;
+
+/** The PDU of a stored row; its hashes were checked when it was received. */
+export function pduOfRow(row: StoredPdu): Pdu {
+  const rules = rulesOf(row.roomVersion);
+  const fields = { event_id: row.eventId, room_id: row.roomId };
+  if (rules === undefined)
+    throw new StoreCorruptError(`event ${row.eventId} has an unknown room version`, fields);
+  const json = parseJson(row.bytes);
+  if (!isObject(json)) throw new StoreCorruptError(`event ${row.eventId} is not a JSON object`, fields);
+  return parsePdu(row.isRedacted ? redact(json, rules) : json, rules, { trustedId: row.eventId });
+}

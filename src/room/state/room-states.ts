@@ -1,0 +1,176 @@
+// A room's states: typed maps `(type, state_key) → event id` by root, over the tree of bytes.
+//
+// Reading takes no lock and no version: a root is a snapshot. Updating makes new nodes, which are handed to
+// the drafts' keeper; the core's writer stores them with the event, a what-if throws them away.
+
+import type { EventId } from '../../event/ids.js';
+import type { Pdu } from '../../event/pdu.js';
+import type { RoomVersionRules } from '../../event/rules.js';
+import { compareCodePoints, toHex } from '../../lib/bytes.js';
+import { SizedLru } from '../../lib/sized-lru.js';
+import type { Draft } from '../../tree/draft.js';
+import { EMPTY_ROOT, type StateTree } from '../../tree/tree.js';
+import type { Change, RootRef, TreeEntry, TreeKey } from '../../tree/types.js';
+import type { StateChange, States } from '../resolution/contract.js';
+import { MEMBER_TYPE, prefixOfType, readKey, treeKeyOf } from './key.js';
+import { idOfValue, type Membership, membershipOfTag, tagOf, valueOfId } from './value.js';
+
+/** One state entry. */
+export interface StateEntry {
+  readonly type: string;
+  readonly stateKey: string;
+  readonly eventId: EventId;
+}
+
+/** One member's entry: membership comes from the tree, the event is not read. */
+export interface MemberEntry {
+  readonly userId: string;
+  readonly membership: Membership;
+  readonly eventId: EventId;
+}
+
+/** Where the new nodes of an update go. */
+export interface NodeSink {
+  /** The next record number; see the tree's `AllocateRecord`. */
+  readonly allocate: () => number;
+  /** Takes the new nodes: to store them with the commit, or to drop them. */
+  readonly keep: (draft: Draft) => void;
+}
+
+/** A key put (an event) or taken out (undefined). */
+export interface StateUpdate {
+  readonly type: string;
+  readonly stateKey: string;
+  readonly event: Pdu | undefined;
+}
+
+/** Tree keys are two hashes to make; those of recent lookups are kept. Entries, not bytes. */
+const KEYS_CACHED_MAX = 16_384;
+
+export class RoomStates implements States<RootRef> {
+  readonly empty = EMPTY_ROOT;
+  readonly #tree: StateTree;
+  readonly #rules: RoomVersionRules;
+  readonly #sink: NodeSink;
+  readonly #keys: SizedLru<string, TreeKey>;
+
+  constructor(
+    tree: StateTree,
+    rules: RoomVersionRules,
+    sink: NodeSink,
+    keys: SizedLru<string, TreeKey> = newKeyCache(),
+  ) {
+    this.#tree = tree;
+    this.#rules = rules;
+    this.#sink = sink;
+    this.#keys = keys;
+  }
+
+  hash(root: RootRef): string {
+    return toHex(root.hash);
+  }
+
+  /** The event at a key, or undefined. O(log n) node reads. */
+  get(root: RootRef, type: string, stateKey: string): EventId | undefined {
+    const entry = this.#tree.get(root, this.#key(type, stateKey));
+    return entry === undefined ? undefined : idOfValue(entry.value, this.#rules);
+  }
+
+  /** The membership of a user, without reading its event; undefined when there is none. O(log n) node reads. */
+  membership(root: RootRef, userId: string): Membership | undefined {
+    const entry = this.#tree.get(root, this.#key(MEMBER_TYPE, userId));
+    return entry === undefined ? undefined : membershipOfTag(entry.tag);
+  }
+
+  /** All entries in the tree's order, or those of one type. */
+  *entries(root: RootRef, type?: string): Generator<StateEntry> {
+    for (const entry of this.#scan(root, type)) {
+      const key = readKey(entry.key);
+      if (type !== undefined && key.type !== type) continue;
+      yield { ...key, eventId: idOfValue(entry.value, this.#rules) };
+    }
+  }
+
+  /** All members in the tree's order, or those of one membership. */
+  *members(root: RootRef, membership?: Membership): Generator<MemberEntry> {
+    for (const entry of this.#scan(root, MEMBER_TYPE)) {
+      const found = membershipOfTag(entry.tag);
+      if (membership !== undefined && found !== membership) continue;
+      yield {
+        userId: readKey(entry.key).stateKey,
+        membership: found,
+        eventId: idOfValue(entry.value, this.#rules),
+      };
+    }
+  }
+
+  /** Number of entries, of all or of one type. O(log n) node reads. */
+  count(root: RootRef, type?: string): number {
+    return type === undefined ? root.count : this.#tree.count(root, prefixOfType(type));
+  }
+
+  /** Number of joined members. Costs nothing: the root knows. */
+  joined(root: RootRef): number {
+    return root.joined;
+  }
+
+  /** Keys that differ; subtrees that are equal are not read. O(k log n) node reads for k differences. */
+  *diff(before: RootRef, after: RootRef): Generator<StateChange> {
+    for (const difference of this.#tree.diff(before, after)) {
+      yield {
+        ...readKey(difference.key),
+        before: this.#idOf(difference.before),
+        after: this.#idOf(difference.after),
+      };
+    }
+  }
+
+  /** A new state with keys set or taken out; the same root when nothing changes. */
+  update(root: RootRef, updates: Iterable<StateUpdate>): RootRef {
+    const changes: Change[] = [];
+    for (const { type, stateKey, event } of updates) changes.push(this.#change(type, stateKey, event));
+    const draft = this.#tree.update(root, changes, this.#sink.allocate);
+    this.#sink.keep(draft);
+    return draft.root;
+  }
+
+  /** The state with one state event put in. */
+  put(root: RootRef, event: Pdu): RootRef {
+    if (event.stateKey === undefined) return root;
+    return this.update(root, [{ type: event.type, stateKey: event.stateKey, event }]);
+  }
+
+  #change(type: string, stateKey: string, event: Pdu | undefined): Change {
+    const key = this.#key(type, stateKey);
+    if (event === undefined) return { key, tag: 0, value: undefined };
+    return { key, tag: tagOf(event), value: valueOfId(event.eventId, this.#rules) };
+  }
+
+  #idOf(entry: TreeEntry | undefined): EventId | undefined {
+    return entry === undefined ? undefined : idOfValue(entry.value, this.#rules);
+  }
+
+  #scan(root: RootRef, type: string | undefined): Iterable<TreeEntry> {
+    return this.#tree.scan(root, type === undefined ? {} : { prefix: prefixOfType(type) });
+  }
+
+  #key(type: string, stateKey: string): TreeKey {
+    const name = `${type.length}:${type}${stateKey}`;
+    const cached = this.#keys.get(name);
+    if (cached !== undefined) return cached;
+    const key = treeKeyOf(type, stateKey);
+    this.#keys.set(name, key, 1);
+    return key;
+  }
+}
+
+function newKeyCache(): SizedLru<string, TreeKey> {
+  return new SizedLru(KEYS_CACHED_MAX);
+}
+
+/** Entries sorted by type, then state key, by code point: the order of every listing. */
+export function sortedEntries(entries: Iterable<StateEntry>): StateEntry[] {
+  return [...entries].sort(
+    (a, b) => compareCodePoints(a.type, b.type) || compareCodePoints(a.stateKey, b.stateKey),
+  );
+}

@@ -1,0 +1,124 @@
+// A commit group: all that one atomic batch writes, as plain data.
+//
+// It is self-contained and applying it is deterministic and idempotent, so that the same group can be
+// written here, written again after a crash, or applied by another node that follows the log.
+
+import type { EventId } from '../event/ids.js';
+import {
+  chainKey,
+  citedKey,
+  edgeKey,
+  eventKey,
+  idKey,
+  metaKey,
+  nodesKey,
+  queueKey,
+  roomKey,
+  rootsKey,
+  timelineKey,
+  traceKey,
+  versionKey,
+} from './keys.js';
+import {
+  type ChainRow,
+  type Counters,
+  encodeChain,
+  encodeEvent,
+  encodeNumber,
+  encodeRoom,
+  encodeRoots,
+  encodeValue,
+  type EventRow,
+  type RoomRow,
+  type RootsRow,
+} from './records.js';
+
+/** One event of a group with every row that follows from it. */
+export interface GroupEvent {
+  readonly seq: number;
+  readonly row: EventRow;
+  readonly roomNumber: number;
+  readonly type: string;
+  /** Present exactly for state events. */
+  readonly stateKey: string | undefined;
+  readonly prevEvents: readonly EventId[];
+  readonly redacts: EventId | undefined;
+  readonly relatesTo: EventId | undefined;
+  /** Place in the room's timeline, or undefined when it has none (rejected, soft failed, outlier). */
+  readonly timelineOrder: number | undefined;
+  /** Undefined for outliers. */
+  readonly roots: RootsRow | undefined;
+  /** Present for accepted and soft-failed state events. */
+  readonly chain: ChainRow | undefined;
+}
+
+/** A row put into or taken from a durable queue. */
+export interface QueueChange {
+  readonly queue: string;
+  readonly position: number;
+  /** Undefined takes the row away. */
+  readonly value: unknown;
+}
+
+export interface CommitGroup {
+  readonly events: readonly GroupEvent[];
+  readonly nodes: ReadonlyArray<{ readonly record: number; readonly bytes: Uint8Array }>;
+  /** Rooms as they stand after the group. */
+  readonly rooms: readonly RoomRow[];
+  readonly traces: ReadonlyArray<{ readonly id: string; readonly value: unknown }>;
+  /** For each auth event newly cited: its seq, and the seq of the newest state event that cites it. */
+  readonly cited: ReadonlyArray<readonly [seq: number, citer: number]>;
+  readonly queues: readonly QueueChange[];
+  /** As they stand after the group. */
+  readonly counters: Counters;
+}
+
+export const COUNTERS_KEY = 'counters';
+
+export type BatchOperation =
+  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
+  | { readonly type: 'del'; readonly key: Buffer };
+
+const NOTHING = Buffer.alloc(0);
+
+/** The database operations of a group, in no particular order: they land together or not at all. */
+export function operationsOf(group: CommitGroup): BatchOperation[] {
+  const operations: BatchOperation[] = [];
+  const put = (key: Buffer, value: Buffer): void => {
+    operations.push({ type: 'put', key, value });
+  };
+  for (const event of group.events) putEvent(event, put);
+  for (const { record, bytes } of group.nodes) put(nodesKey(record), asBuffer(bytes));
+  for (const room of group.rooms) put(roomKey(room.roomId), encodeRoom(room));
+  for (const { id, value } of group.traces) put(traceKey(id), encodeValue(value));
+  for (const [seq, citer] of group.cited) put(citedKey(seq), encodeNumber(citer));
+  for (const { queue, position, value } of group.queues) {
+    const key = queueKey(queue, position);
+    if (value === undefined) operations.push({ type: 'del', key });
+    else put(key, encodeValue(value));
+  }
+  put(metaKey(COUNTERS_KEY), encodeValue(group.counters));
+  return operations;
+}
+
+/** The primary row and every index row of one event. */
+function putEvent(event: GroupEvent, put: (key: Buffer, value: Buffer) => void): void {
+  const { seq, row } = event;
+  put(eventKey(seq), encodeEvent(row));
+  put(idKey(row.eventId), encodeNumber(seq));
+  if (event.roots !== undefined) put(rootsKey(seq), encodeRoots(event.roots));
+  if (event.chain !== undefined) put(chainKey(seq), encodeChain(event.chain));
+  if (event.timelineOrder !== undefined) {
+    put(timelineKey(event.roomNumber, event.timelineOrder), encodeNumber(seq));
+  }
+  for (const id of event.prevEvents) put(edgeKey(id, 'prev', seq), NOTHING);
+  if (event.redacts !== undefined) put(edgeKey(event.redacts, 'redaction', seq), NOTHING);
+  if (event.relatesTo !== undefined) put(edgeKey(event.relatesTo, 'relation', seq), NOTHING);
+  if (event.stateKey !== undefined) {
+    put(versionKey(event.roomNumber, event.type, event.stateKey, seq), NOTHING);
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

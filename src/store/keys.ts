@@ -1,0 +1,206 @@
+// Keys of every keyspace: one prefix byte, then fields that sort as they should.
+//
+// | keyspace   | prefix | key                                        | value (see records.ts)              |
+// |------------|--------|--------------------------------------------|-------------------------------------|
+// | `events`   | e      | seq                                        | the PDU's bytes and our record      |
+// | `ids`      | i      | event id                                   | seq                                 |
+// | `roots`    | r      | seq                                        | root after, root before, trace      |
+// | `nodes`    | n      | record number                              | a packed record of tree nodes       |
+// | `rooms`    | o      | room id                                    | what the room is now                |
+// | `timeline` | t      | room number, order                         | seq                                 |
+// | `edges`    | g      | referred id, kind, seq of the referrer     | nothing                             |
+// | `chains`   | a      | seq                                        | auth events, and who cited them before |
+// | `cited`    | c      | seq                                        | seq of the newest state event citing it |
+// | `versions` | v      | room number, type, state_key, seq          | nothing                             |
+// | `traces`   | x      | trace id                                   | a resolution's record               |
+// | `queues`   | q      | name, position                             | a queued row                        |
+// | `meta`     | m      | name                                       | counters, schema version            |
+//
+// `events` is primary; every other keyspace is an index that a rebuild makes anew. Numbers are big
+// endian, so that they sort as numbers. Strings inside a key carry their length, so that no two keys meet.
+
+import { utf8 } from '../lib/bytes.js';
+
+/** Prefix byte of each keyspace. */
+export const KEYSPACES = {
+  events: 0x65,
+  ids: 0x69,
+  roots: 0x72,
+  nodes: 0x6e,
+  rooms: 0x6f,
+  timeline: 0x74,
+  edges: 0x67,
+  chains: 0x61,
+  cited: 0x63,
+  versions: 0x76,
+  traces: 0x78,
+  queues: 0x71,
+  meta: 0x6d,
+} as const;
+
+export type Keyspace = keyof typeof KEYSPACES;
+
+/** How one event refers to another: a predecessor, the target of a redaction, or of a relation. */
+export type EdgeKind = 'prev' | 'redaction' | 'relation';
+
+const EDGE_KIND_BYTES: Record<EdgeKind, number> = { prev: 0x70, redaction: 0x72, relation: 0x72 + 1 };
+
+/** A half-open key range, for iterators. */
+export interface KeyRange {
+  readonly gte: Buffer;
+  readonly lt: Buffer;
+}
+
+/** All keys of a keyspace. */
+export function keyspaceRange(keyspace: Keyspace): KeyRange {
+  const prefix = KEYSPACES[keyspace];
+  return { gte: Buffer.from([prefix]), lt: Buffer.from([prefix + 1]) };
+}
+
+function numbered(keyspace: Keyspace, number: number): Buffer {
+  const key = Buffer.alloc(9);
+  key[0] = KEYSPACES[keyspace];
+  key.writeUIntBE(number, 3, 6);
+  return key;
+}
+
+function named(keyspace: Keyspace, name: string): Buffer {
+  const key = Buffer.allocUnsafe(1 + Buffer.byteLength(name));
+  key[0] = KEYSPACES[keyspace];
+  key.write(name, 1);
+  return key;
+}
+
+/** Keys whose number lies in `[from, to)`; `to` may be left out. */
+export function numberedRange(
+  keyspace: 'events' | 'roots' | 'nodes' | 'chains',
+  from: number,
+  to?: number,
+): KeyRange {
+  return {
+    gte: numbered(keyspace, from),
+    lt: to === undefined ? keyspaceRange(keyspace).lt : numbered(keyspace, to),
+  };
+}
+
+export const eventKey = (seq: number): Buffer => numbered('events', seq);
+export const rootsKey = (seq: number): Buffer => numbered('roots', seq);
+export const nodesKey = (record: number): Buffer => numbered('nodes', record);
+export const chainKey = (seq: number): Buffer => numbered('chains', seq);
+export const citedKey = (seq: number): Buffer => numbered('cited', seq);
+export const idKey = (eventId: string): Buffer => named('ids', eventId);
+export const roomKey = (roomId: string): Buffer => named('rooms', roomId);
+export const traceKey = (traceId: string): Buffer => named('traces', traceId);
+export const metaKey = (name: string): Buffer => named('meta', name);
+
+/** The number at the end of a key of a numbered keyspace. */
+export function numberOfKey(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUIntBE(key.length - 6, 6);
+}
+
+/** The name in a key of a named keyspace. */
+export function nameOfKey(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1).toString('utf8');
+}
+
+const ORDER_BIAS = 2 ** 47;
+
+/** Client order within a room; negative orders (history fetched later) sort before. */
+export function timelineKey(roomNumber: number, order: number): Buffer {
+  const key = Buffer.alloc(11);
+  key[0] = KEYSPACES.timeline;
+  key.writeUInt32BE(roomNumber, 1);
+  key.writeUIntBE(order + ORDER_BIAS, 5, 6);
+  return key;
+}
+
+/** The order in a timeline key. */
+export function orderOfTimelineKey(key: Uint8Array): number {
+  return numberOfKey(key) - ORDER_BIAS;
+}
+
+/** A room's timeline with orders in `[from, to)`. */
+export function timelineRange(roomNumber: number, from?: number, to?: number): KeyRange {
+  return {
+    gte: timelineKey(roomNumber, from ?? -ORDER_BIAS),
+    lt: to === undefined ? timelineKey(roomNumber + 1, -ORDER_BIAS) : timelineKey(roomNumber, to),
+  };
+}
+
+/** An event that refers to another, which may not be known yet. */
+export function edgeKey(referredId: string, kind: EdgeKind, seq: number): Buffer {
+  const prefix = edgePrefix(referredId, kind);
+  const key = Buffer.alloc(prefix.length + 6);
+  prefix.copy(key);
+  key.writeUIntBE(seq, prefix.length, 6);
+  return key;
+}
+
+/** All edges of a kind to an event. */
+export function edgeRange(referredId: string, kind: EdgeKind): KeyRange {
+  const prefix = edgePrefix(referredId, kind);
+  return { gte: prefix, lt: after(prefix) };
+}
+
+function edgePrefix(referredId: string, kind: EdgeKind): Buffer {
+  const id = utf8(referredId);
+  return Buffer.concat([Buffer.from([KEYSPACES.edges, id.length]), id, Buffer.from([EDGE_KIND_BYTES[kind]])]);
+}
+
+/** An event that claimed a state key of a room, accepted or not. */
+export function versionKey(roomNumber: number, type: string, stateKey: string, seq: number): Buffer {
+  const prefix = versionPrefix(roomNumber, type, stateKey);
+  const key = Buffer.alloc(prefix.length + 6);
+  prefix.copy(key);
+  key.writeUIntBE(seq, prefix.length, 6);
+  return key;
+}
+
+/** All events of a room that claimed a state key, oldest commit first; without a state key, all of the type. */
+export function versionRange(roomNumber: number, type: string, stateKey?: string): KeyRange {
+  const prefix = versionPrefix(roomNumber, type, stateKey);
+  return { gte: prefix, lt: after(prefix) };
+}
+
+function versionPrefix(roomNumber: number, type: string, stateKey: string | undefined): Buffer {
+  const room = Buffer.alloc(5);
+  room[0] = KEYSPACES.versions;
+  room.writeUInt32BE(roomNumber, 1);
+  const parts: Uint8Array[] = [room];
+  for (const text of stateKey === undefined ? [type] : [type, stateKey]) {
+    const bytes = utf8(text);
+    parts.push(Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes);
+  }
+  return Buffer.concat(parts);
+}
+
+/** A row of a durable queue. */
+export function queueKey(name: string, position: number): Buffer {
+  const bytes = utf8(name);
+  const key = Buffer.alloc(2 + bytes.length + 6);
+  key[0] = KEYSPACES.queues;
+  key[1] = bytes.length;
+  key.set(bytes, 2);
+  key.writeUIntBE(position, 2 + bytes.length, 6);
+  return key;
+}
+
+/** All rows of a durable queue, oldest first. */
+export function queueRange(name: string): KeyRange {
+  const key = queueKey(name, 0);
+  const prefix = key.subarray(0, key.length - 6);
+  return { gte: key, lt: after(prefix) };
+}
+
+/** The first key after all keys that begin with `prefix`. */
+function after(prefix: Buffer): Buffer {
+  const next = Buffer.from(prefix);
+  for (let at = next.length - 1; at >= 0; at--) {
+    const byte = next[at] as number;
+    if (byte < 0xff) {
+      next[at] = byte + 1;
+      return next.subarray(0, at + 1);
+    }
+  }
+  return Buffer.alloc(0);
+}

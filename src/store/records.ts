@@ -1,0 +1,299 @@
+// Values of every keyspace: msgpack arrays of fixed shape. Nothing here is ever hashed.
+
+import { Packr } from 'msgpackr';
+import type { EventId, RoomId } from '../event/ids.js';
+import type { RoomVersion } from '../event/rules.js';
+import type { RootRef } from '../tree/types.js';
+import { StoreCorruptError } from './errors.js';
+
+/** What became of an event that is stored. */
+export type StoredVerdict = 'accepted' | 'soft_failed' | 'rejected';
+
+/** One stored event: the PDU's own bytes as received, and our record of it. */
+export interface EventRow {
+  readonly roomId: RoomId;
+  readonly roomVersion: RoomVersion;
+  readonly eventId: EventId;
+  readonly verdict: StoredVerdict;
+  /** Stable code of the verdict, e.g. `OK`, `AUTH_STATE_BEFORE`. */
+  readonly code: string;
+  /** One sentence; empty when accepted. */
+  readonly reason: string;
+  /** Stored without its place in the graph: it has no roots and is in no timeline. */
+  readonly isOutlier: boolean;
+  /** Its roots rest on a state known to be incomplete. */
+  readonly isPartial: boolean;
+  /** Its content hash did not match: it counts as redacted, the bytes stay as received. */
+  readonly isRedacted: boolean;
+  /** Its state before was given by the caller, because its history is missing. */
+  readonly hasGivenState: boolean;
+  readonly receivedFrom: string;
+  /** Milliseconds since 1970. */
+  readonly receivedAt: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The state around one event. */
+export interface RootsRow {
+  readonly after: RootRef;
+  /** Left out where it equals `after`. */
+  readonly before: RootRef;
+  /** The resolution that gave `before`, where there was one. */
+  readonly traceId: string | undefined;
+  /** For a soft-failed event: the current state that did not allow it. */
+  readonly current: RootRef | undefined;
+}
+
+/** A state event's auth events, and for each the state event that cited it before this one (0: none). */
+export interface ChainRow {
+  readonly authSeqs: readonly number[];
+  readonly citedBefore: readonly number[];
+}
+
+/** What a room is now. */
+export interface RoomRow {
+  readonly roomId: RoomId;
+  /** Small number that stands for the room in other keys. */
+  readonly number: number;
+  readonly version: RoomVersion;
+  readonly createEventId: EventId;
+  readonly forwardExtremities: readonly EventId[];
+  /** Current state: the resolution of the states after the forward extremities. */
+  readonly root: RootRef;
+  /** The resolution that gave `root`, where there was one. */
+  readonly traceId: string | undefined;
+  readonly depth: number;
+  readonly events: number;
+  readonly stateEvents: number;
+  readonly rejected: number;
+  readonly softFailed: number;
+  /** State resets noticed at merges. */
+  readonly stateResets: number;
+  readonly isPartial: boolean;
+}
+
+/** Counters kept by the commit path. */
+export interface Counters {
+  readonly seq: number;
+  readonly record: number;
+  readonly rooms: number;
+  readonly events: number;
+  readonly stateEvents: number;
+  readonly nodeRecords: number;
+  readonly nodeBytes: number;
+  readonly queuePosition: number;
+}
+
+export const NO_COUNTERS: Counters = {
+  seq: 0,
+  record: 0,
+  rooms: 0,
+  events: 0,
+  stateEvents: 0,
+  nodeRecords: 0,
+  nodeBytes: 0,
+  queuePosition: 0,
+};
+
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+const VERDICTS: readonly StoredVerdict[] = ['accepted', 'soft_failed', 'rejected'];
+const OUTLIER = 1;
+const PARTIAL = 2;
+const REDACTED = 4;
+const GIVEN_STATE = 8;
+
+type RootTuple = [Uint8Array, number, number, number, number];
+
+const rootTuple = (root: RootRef): RootTuple => [root.hash, root.record, root.index, root.count, root.joined];
+
+function rootOfTuple([hash, record, index, count, joined]: RootTuple): RootRef {
+  return { hash: new Uint8Array(hash), record, index, count, joined };
+}
+
+/** Packs a value; the bytes are our own copy, never part of the packer's pool. */
+function pack(value: unknown): Buffer {
+  return Buffer.from(packr.pack(value));
+}
+
+function unpack<T>(bytes: Uint8Array, what: string): T {
+  try {
+    return packr.unpack(bytes) as T;
+  } catch (cause) {
+    throw new StoreCorruptError(`a stored ${what} cannot be read; run \`stateroom fsck\``, { what }, cause);
+  }
+}
+
+/** Guards the tuple's shape: a row that unpacks to something else is damaged. */
+function tuple<T extends readonly unknown[]>(bytes: Uint8Array, length: number, what: string): T {
+  const value = unpack<T>(bytes, what);
+  if (!Array.isArray(value) || value.length !== length) {
+    throw new StoreCorruptError(`a stored ${what} has the wrong shape; run \`stateroom fsck\``, { what });
+  }
+  return value;
+}
+
+export function encodeEvent(row: EventRow): Buffer {
+  const flags =
+    (row.isOutlier ? OUTLIER : 0) |
+    (row.isPartial ? PARTIAL : 0) |
+    (row.isRedacted ? REDACTED : 0) |
+    (row.hasGivenState ? GIVEN_STATE : 0);
+  return pack([
+    row.roomId,
+    row.roomVersion,
+    row.eventId,
+    VERDICTS.indexOf(row.verdict),
+    row.code,
+    row.reason,
+    flags,
+    row.receivedFrom,
+    row.receivedAt,
+    row.bytes,
+  ]);
+}
+
+export function decodeEvent(bytes: Uint8Array): EventRow {
+  const [roomId, roomVersion, eventId, verdict, code, reason, flags, receivedFrom, receivedAt, pdu] = tuple<
+    [RoomId, RoomVersion, EventId, number, string, string, number, string, number, Uint8Array]
+  >(bytes, 10, 'event');
+  return {
+    roomId,
+    roomVersion,
+    eventId,
+    verdict: VERDICTS[verdict] ?? 'rejected',
+    code,
+    reason,
+    isOutlier: (flags & OUTLIER) !== 0,
+    isPartial: (flags & PARTIAL) !== 0,
+    isRedacted: (flags & REDACTED) !== 0,
+    hasGivenState: (flags & GIVEN_STATE) !== 0,
+    receivedFrom,
+    receivedAt,
+    bytes: pdu,
+  };
+}
+
+export function encodeRoots(row: RootsRow): Buffer {
+  const isSame = Buffer.compare(row.before.hash, row.after.hash) === 0;
+  const { current } = row;
+  return pack([
+    rootTuple(row.after),
+    isSame ? null : rootTuple(row.before),
+    row.traceId ?? null,
+    current === undefined ? null : rootTuple(current),
+  ]);
+}
+
+export function decodeRoots(bytes: Uint8Array): RootsRow {
+  const [after, before, traceId, current] = tuple<
+    [RootTuple, RootTuple | null, string | null, RootTuple | null]
+  >(bytes, 4, 'roots row');
+  const root = rootOfTuple(after);
+  return {
+    after: root,
+    before: before === null ? root : rootOfTuple(before),
+    traceId: traceId ?? undefined,
+    current: current === null ? undefined : rootOfTuple(current),
+  };
+}
+
+export function encodeChain(row: ChainRow): Buffer {
+  return pack([row.authSeqs, row.citedBefore]);
+}
+
+export function decodeChain(bytes: Uint8Array): ChainRow {
+  const [authSeqs, citedBefore] = tuple<[number[], number[]]>(bytes, 2, 'chain row');
+  return { authSeqs, citedBefore };
+}
+
+export function encodeRoom(row: RoomRow): Buffer {
+  return pack([
+    row.roomId,
+    row.number,
+    row.version,
+    row.createEventId,
+    row.forwardExtremities,
+    rootTuple(row.root),
+    row.traceId ?? null,
+    row.depth,
+    row.events,
+    row.stateEvents,
+    row.rejected,
+    row.softFailed,
+    row.stateResets,
+    row.isPartial,
+  ]);
+}
+
+export function decodeRoom(bytes: Uint8Array): RoomRow {
+  const [
+    roomId,
+    number,
+    version,
+    createEventId,
+    forwardExtremities,
+    root,
+    traceId,
+    depth,
+    events,
+    stateEvents,
+    rejected,
+    softFailed,
+    stateResets,
+    isPartial,
+  ] = tuple<
+    [
+      RoomId,
+      number,
+      RoomVersion,
+      EventId,
+      EventId[],
+      RootTuple,
+      string | null,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      boolean,
+    ]
+  >(bytes, 14, 'room');
+  return {
+    roomId,
+    number,
+    version,
+    createEventId,
+    forwardExtremities,
+    root: rootOfTuple(root),
+    traceId: traceId ?? undefined,
+    depth,
+    events,
+    stateEvents,
+    rejected,
+    softFailed,
+    stateResets,
+    isPartial,
+  };
+}
+
+export function encodeNumber(value: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUIntBE(value, 0, 6);
+  return bytes;
+}
+
+export function decodeNumber(bytes: Uint8Array): number {
+  if (bytes.length !== 6) throw new StoreCorruptError('a stored number has the wrong length', {});
+  return Buffer.from(bytes.buffer, bytes.byteOffset, 6).readUIntBE(0, 6);
+}
+
+/** Values without a shape of their own here: traces, queue rows, meta. Plain JSON-like data and byte strings. */
+export function encodeValue(value: unknown): Buffer {
+  return pack(value);
+}
+
+export function decodeValue<T>(bytes: Uint8Array, what: string): T {
+  return unpack<T>(bytes, what);
+}

@@ -1,0 +1,254 @@
+// The store: typed rows over the keyspaces, synchronous point reads, one atomic batch per commit group.
+//
+// Point reads are synchronous (a few microseconds against tens for a promise) because they stand on the
+// hot path of every tree walk and every auth check. Ranges are asynchronous iterators. Only `write` changes
+// anything, and only the core's writer calls it.
+
+import type { EventId, RoomId } from '../event/ids.js';
+import { type CommitGroup, COUNTERS_KEY, operationsOf } from './commit-group.js';
+import { type Database, type Location, openDatabase } from './database.js';
+import { StoreSchemaError, StoreWriteError } from './errors.js';
+import {
+  chainKey,
+  citedKey,
+  edgeRange,
+  type EdgeKind,
+  eventKey,
+  idKey,
+  keyspaceRange,
+  type KeyRange,
+  metaKey,
+  nodesKey,
+  numberedRange,
+  numberOfKey,
+  orderOfTimelineKey,
+  queueKey,
+  queueRange,
+  roomKey,
+  rootsKey,
+  timelineRange,
+  traceKey,
+  versionRange,
+} from './keys.js';
+import {
+  type ChainRow,
+  type Counters,
+  decodeChain,
+  decodeEvent,
+  decodeNumber,
+  decodeRoom,
+  decodeRoots,
+  decodeValue,
+  encodeValue,
+  type EventRow,
+  NO_COUNTERS,
+  type RoomRow,
+  type RootsRow,
+} from './records.js';
+
+/** The schema this code reads and writes. Raised when a keyspace or a value changes shape. */
+export const SCHEMA_VERSION = 1;
+
+const SCHEMA_KEY = 'schema';
+
+export interface StoreOptions {
+  /** `sync` (default) waits for the disk on each commit group; `os` trusts the operating system's cache. */
+  readonly durability?: 'sync' | 'os';
+}
+
+export class Store {
+  /** The database beneath: for fsck, gc, rebuild and tests. */
+  readonly database: Database;
+  /** Real path of the data folder, or undefined in memory. */
+  readonly path: string | undefined;
+  readonly #sync: boolean;
+
+  private constructor(database: Database, path: string | undefined, sync: boolean) {
+    this.database = database;
+    this.path = path;
+    this.#sync = sync;
+  }
+
+  /**
+   * Opens a store, makes it when allowed, and checks its schema version.
+   * @throws StoreSchemaError for a schema this code does not know, and what `openDatabase` throws
+   */
+  static async open(location: Location, options: StoreOptions = {}): Promise<Store> {
+    const { database, path } = await openDatabase(location);
+    const store = new Store(database, path, path !== undefined && options.durability !== 'os');
+    try {
+      await store.#checkSchema(location.kind === 'memory' || location.create);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return store;
+  }
+
+  async #checkSchema(mayWrite: boolean): Promise<void> {
+    const found = this.meta<number>(SCHEMA_KEY);
+    if (found === SCHEMA_VERSION) return;
+    if (found !== undefined || !(await this.#isEmpty())) {
+      throw new StoreSchemaError(
+        `${this.path ?? 'the store'} has schema ${found ?? 'unknown'}, this stateroom reads schema ` +
+          `${SCHEMA_VERSION}; use the stateroom that wrote it, export its rooms and import them here`,
+        { path: this.path, found: found ?? 'unknown', expected: SCHEMA_VERSION },
+      );
+    }
+    if (mayWrite) await this.writeMeta(SCHEMA_KEY, SCHEMA_VERSION);
+  }
+
+  async #isEmpty(): Promise<boolean> {
+    for await (const _ of this.database.keys({ limit: 1 })) return false;
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await this.database.close();
+  }
+
+  // Point reads: synchronous, undefined when there is no such row.
+
+  event(seq: number): EventRow | undefined {
+    const bytes = this.database.getSync(eventKey(seq));
+    return bytes === undefined ? undefined : decodeEvent(bytes);
+  }
+
+  seqOf(eventId: EventId): number | undefined {
+    const bytes = this.database.getSync(idKey(eventId));
+    return bytes === undefined ? undefined : decodeNumber(bytes);
+  }
+
+  roots(seq: number): RootsRow | undefined {
+    const bytes = this.database.getSync(rootsKey(seq));
+    return bytes === undefined ? undefined : decodeRoots(bytes);
+  }
+
+  chain(seq: number): ChainRow | undefined {
+    const bytes = this.database.getSync(chainKey(seq));
+    return bytes === undefined ? undefined : decodeChain(bytes);
+  }
+
+  /** Seq of the newest state event that names this one among its auth events. */
+  citedBy(seq: number): number | undefined {
+    const bytes = this.database.getSync(citedKey(seq));
+    return bytes === undefined ? undefined : decodeNumber(bytes);
+  }
+
+  room(roomId: RoomId): RoomRow | undefined {
+    const bytes = this.database.getSync(roomKey(roomId));
+    return bytes === undefined ? undefined : decodeRoom(bytes);
+  }
+
+  trace<T>(traceId: string): T | undefined {
+    const bytes = this.database.getSync(traceKey(traceId));
+    return bytes === undefined ? undefined : decodeValue<T>(bytes, 'trace');
+  }
+
+  meta<T>(name: string): T | undefined {
+    const bytes = this.database.getSync(metaKey(name));
+    return bytes === undefined ? undefined : decodeValue<T>(bytes, 'meta row');
+  }
+
+  counters(): Counters {
+    return { ...NO_COUNTERS, ...this.meta<Partial<Counters>>(COUNTERS_KEY) };
+  }
+
+  /** One row of a durable queue. */
+  queued<T>(name: string, position: number): T | undefined {
+    const bytes = this.database.getSync(queueKey(name, position));
+    return bytes === undefined ? undefined : decodeValue<T>(bytes, 'queue row');
+  }
+
+  /** A packed record of tree nodes, as `RecordSource` of the tree. */
+  readRecord(record: number): Uint8Array | undefined {
+    return this.database.getSync(nodesKey(record));
+  }
+
+  // Ranges.
+
+  /** Events with seq in `[from, to)`, in commit order. */
+  async *events(from = 0, to?: number): AsyncGenerator<readonly [seq: number, row: EventRow]> {
+    for await (const [key, value] of this.#range(numberedRange('events', from, to))) {
+      yield [numberOfKey(key), decodeEvent(value)];
+    }
+  }
+
+  async *rooms(): AsyncGenerator<RoomRow> {
+    for await (const [, value] of this.#range(keyspaceRange('rooms'))) yield decodeRoom(value);
+  }
+
+  async *allRoots(): AsyncGenerator<readonly [seq: number, row: RootsRow]> {
+    for await (const [key, value] of this.#range(keyspaceRange('roots'))) {
+      yield [numberOfKey(key), decodeRoots(value)];
+    }
+  }
+
+  async *records(from = 0, to?: number): AsyncGenerator<readonly [record: number, bytes: Uint8Array]> {
+    for await (const [key, value] of this.#range(numberedRange('nodes', from, to))) {
+      yield [numberOfKey(key), value];
+    }
+  }
+
+  /** A room's timeline, orders in `[from, to)`, oldest first unless reversed. */
+  async *timeline(
+    roomNumber: number,
+    options: { readonly from?: number; readonly to?: number; readonly reverse?: boolean } = {},
+  ): AsyncGenerator<readonly [order: number, seq: number]> {
+    const range = timelineRange(roomNumber, options.from, options.to);
+    for await (const [key, value] of this.#range(range, options.reverse)) {
+      yield [orderOfTimelineKey(key), decodeNumber(value)];
+    }
+  }
+
+  /** Seqs of the events that refer to this id, in commit order. */
+  async *edges(referredId: string, kind: EdgeKind): AsyncGenerator<number> {
+    for await (const key of this.database.keys(edgeRange(referredId, kind))) yield numberOfKey(key);
+  }
+
+  /** Seqs of every event that claimed a key (or any key of a type) of a room, accepted or not. */
+  async *versions(roomNumber: number, type: string, stateKey?: string): AsyncGenerator<number> {
+    for await (const key of this.database.keys(versionRange(roomNumber, type, stateKey)))
+      yield numberOfKey(key);
+  }
+
+  /** Rows of a durable queue, oldest first. */
+  async *queue<T>(name: string): AsyncGenerator<readonly [position: number, value: T]> {
+    for await (const [key, value] of this.#range(queueRange(name))) {
+      yield [numberOfKey(key), decodeValue<T>(value, 'queue row')];
+    }
+  }
+
+  async *#range(range: KeyRange, reverse = false): AsyncGenerator<[Buffer, Buffer]> {
+    yield* this.database.iterator({ ...range, reverse });
+  }
+
+  // Writing.
+
+  /**
+   * Writes a commit group in one atomic batch; with durability `sync` it is on disk when this resolves.
+   * @throws StoreWriteError when the batch could not be written (a full disk): nothing of it is there
+   */
+  async write(group: CommitGroup): Promise<void> {
+    try {
+      await this.database.batch(operationsOf(group), { sync: this.#sync } as object);
+    } catch (cause) {
+      throw writeFault(cause, this.path);
+    }
+  }
+
+  /** Writes one meta row by itself: schema version, server name. */
+  async writeMeta(name: string, value: unknown): Promise<void> {
+    try {
+      await this.database.put(metaKey(name), encodeValue(value), { sync: this.#sync } as object);
+    } catch (cause) {
+      throw writeFault(cause, this.path);
+    }
+  }
+}
+
+function writeFault(cause: unknown, path: string | undefined): Error {
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+  const why = inner instanceof Error ? inner.message : String(inner);
+  return new StoreWriteError(`nothing was written to ${path ?? 'the store'}: ${why}`, { path }, cause);
+}
