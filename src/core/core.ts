@@ -12,22 +12,21 @@ import { equalBytes } from '../lib/bytes.js';
 import { toError } from '../lib/errors.js';
 import { Gate } from '../lib/gate.js';
 import { Horizon, type HorizonLimits } from '../room/graph/horizon.js';
-import { KnownEvents } from '../room/graph/known-events.js';
-import { Rooms } from '../room/graph/rooms.js';
-import { StateResolver, type TraceRecord } from '../room/graph/state-resolver.js';
-import { RoomStates } from '../room/state/room-states.js';
+import type { KnownEvents } from '../room/graph/known-events.js';
+import type { Rooms } from '../room/graph/rooms.js';
+import type { StateResolver, TraceRecord } from '../room/graph/state-resolver.js';
 import type { Store } from '../store/store.js';
 import type { StateTree } from '../tree/tree.js';
 import { address, type Incoming } from './conform.js';
+import { openCommitPath } from './commit-path.js';
 import { Decider, type Settle } from './decider.js';
 import { CoreClosedError } from './errors.js';
-import { Judge } from './judge.js';
 import { Lane } from './lane.js';
 import { VERDICT_CODES, type Verdict, type VerdictCounts } from './outcome.js';
 import type { Refusal } from './refusal.js';
 import { Release } from './release.js';
 import type { CheckedPdu, Verifier } from './verifier.js';
-import { Writer } from './writer.js';
+import type { Writer } from './writer.js';
 
 /** What the core is given: nothing here is a singleton, so that a simulator runs the real code. */
 export interface CoreParts {
@@ -80,30 +79,21 @@ export class Core {
     const { store, tree } = parts;
     this.#verifier = parts.verifier;
     this.#now = parts.now;
-    this.known = new KnownEvents(store);
     this.release = new Release(store, store.counters().seq);
-    this.writer = new Writer(store, this.known, (seq) => this.release.advance(seq));
     this.horizon = new Horizon(parts.horizon);
-    this.resolver = new StateResolver(store, this.known, (id, stored, record) => {
-      this.writer.keepTrace(id, stored);
-      if (record.resets.length > 0) this.#sound(id, record, parts);
+    const path = openCommitPath(store, tree, {
+      onCommit: (seq) => this.release.advance(seq),
+      onStateReset: parts.onStateReset,
     });
-    this.rooms = new Rooms(
-      store,
-      this.known,
-      this.resolver,
-      (rules, roomNumber) =>
-        new RoomStates(tree, rules, {
-          allocate: () => this.writer.nextRecord(),
-          keep: (draft) => this.writer.keepDraft(roomNumber, draft),
-        }),
-      () => this.writer.nextRoomNumber(),
-    );
+    this.known = path.known;
+    this.writer = path.writer;
+    this.resolver = path.resolver;
+    this.rooms = path.rooms;
     this.#decider = new Decider({
       store,
       known: this.known,
       horizon: this.horizon,
-      judge: new Judge(this.known, this.rooms, this.resolver),
+      judge: path.judge,
       writer: this.writer,
       callBack: (roomId, position) => this.#callBack(roomId, position),
     });
@@ -257,12 +247,6 @@ export class Core {
     this.#lane(roomId).add({ kind: 'ready', position }, (error) => {
       this.#failure ??= toError(error);
     });
-  }
-
-  /** The state-reset alarm. */
-  #sound(id: string, record: TraceRecord, { onStateReset }: CoreParts): void {
-    this.rooms.find(record.roomId)?.addStateResets(record.resets.length);
-    onStateReset?.(id, record);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Room } from '../room/graph/room.js';
 import { ResolutionTooLargeError } from '../room/resolution/errors.js';
 import type { QueueChange } from '../store/commit-group.js';
 import type { Store } from '../store/store.js';
-import { chainOf, groupEvent, knownEvent } from './decision.js';
+import { chainOf, givenStateOf, groupEvent, knownEvent } from './decision.js';
 import type { Judge, Judgement, VerifiedEvent } from './judge.js';
 import { noVerdicts, VERDICT_CODES, type Verdict, type VerdictKind } from './outcome.js';
 import type { Refusal } from './refusal.js';
@@ -162,6 +162,7 @@ export class Decider {
     if (room === undefined) throw new Error(`event ${event.pdu.eventId} is stored without a room`);
     const decided = knownEvent(writer.nextSeq(), event, judgement);
     const chain = chainOf(decided, known);
+    const given = givenStateOf(event, known);
     known.addPending(decided, chain);
     try {
       room.add(decided);
@@ -181,7 +182,7 @@ export class Decider {
     const verdict = verdictOf(judgement.verdict, judgement.code, judgement.reason, pdu);
     const { rule } = judgement;
     this.#parts.writer.submit({
-      stored: { known: decided, row: groupEvent(decided, event.bytes, room.number, chain) },
+      stored: { known: decided, row: groupEvent(decided, event.bytes, room.number, chain, given) },
       room,
       queues,
       settle: settling({ ...verdict, seq: decided.seq, ...(rule === undefined ? {} : { rule }) }, settle),

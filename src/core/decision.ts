@@ -5,7 +5,7 @@ import { isObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
 import type { GroupEvent } from '../store/commit-group.js';
-import type { ChainRow } from '../store/records.js';
+import type { ChainRow, GivenState } from '../store/records.js';
 import type { Judgement, VerifiedEvent } from './judge.js';
 
 type Stored = Extract<Judgement, { kind: 'stored' }>;
@@ -30,10 +30,13 @@ export function knownEvent(seq: number, event: VerifiedEvent, judgement: Stored)
   };
 }
 
+/** Who is known under which seq, and who cited them last. */
+export type Citations = Pick<KnownEvents, 'seqOf' | 'newestCiter'>;
+
 /** Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on. */
-export function chainOf(event: KnownEvent, known: KnownEvents): ChainRow | undefined {
+export function chainOf(event: Pick<KnownEvent, 'pdu' | 'verdict'>, known: Citations): ChainRow | undefined {
   if (event.pdu.stateKey === undefined || event.verdict === 'rejected') return undefined;
-  const authSeqs = event.pdu.authEvents.flatMap((id) => known.get(id)?.seq ?? []);
+  const authSeqs = event.pdu.authEvents.flatMap((id) => known.seqOf(id) ?? []);
   return { authSeqs, citedBefore: authSeqs.map((seq) => known.newestCiter(seq)) };
 }
 
@@ -43,6 +46,7 @@ export function groupEvent(
   bytes: Uint8Array,
   roomNumber: number,
   chain: ChainRow | undefined,
+  givenState: GivenState | undefined,
 ): GroupEvent {
   const { pdu } = event;
   return {
@@ -71,7 +75,13 @@ export function groupEvent(
     timelineOrder: event.verdict === 'accepted' && !event.isOutlier ? event.seq : undefined,
     roots: event.roots,
     chain,
+    givenState,
   };
+}
+
+/** The given state of an event as it is stored. All of its events are known by now. */
+export function givenStateOf({ givenState }: VerifiedEvent, known: KnownEvents): GivenState | undefined {
+  return givenState?.flatMap((id) => known.seqOf(id) ?? []);
 }
 
 /** The event that this one relates to (client-server API, `m.relates_to`), where it names one. */

@@ -39,12 +39,15 @@ export type Judgement =
   | {
       readonly kind: 'stored';
       readonly verdict: StoredVerdict;
-      readonly code: VerdictCode;
+      readonly code: string;
       readonly reason: string;
       readonly rule: string | undefined;
       /** Undefined for outliers. */
       readonly roots: RootsRow | undefined;
     };
+
+/** What is stored of a judgement. */
+export type StoredJudgement = Pick<Extract<Judgement, { kind: 'stored' }>, 'verdict' | 'code' | 'reason'>;
 
 /** A judgement, and the room it was made in: a new one for a create event. */
 export interface Judged {
@@ -88,6 +91,23 @@ export class Judge {
     }
   }
 
+  /**
+   * The judgement of an event that is stored already: the states around it are made anew, nothing is checked.
+   * The same calls in the same order as when it was judged, so that the same nodes come of it.
+   */
+  replay(event: VerifiedEvent, { verdict, code, reason }: StoredJudgement): Judged {
+    const { pdu } = event;
+    const judgement = { kind: 'stored', verdict, code, reason, rule: undefined } as const;
+    if (pdu.type === 'm.room.create') return this.#begin(pdu);
+    const room = this.#rooms.find(pdu.roomId);
+    if (room === undefined || event.asOutlier) return { judgement: { ...judgement, roots: undefined }, room };
+    const unchanged = unchangedBy(this.#before(event, room));
+    if (verdict === 'rejected') return { judgement: { ...judgement, roots: unchanged }, room };
+    const roots = { ...unchanged, after: room.states.put(unchanged.before, pdu) };
+    const current = verdict === 'soft_failed' ? room.current().root : undefined;
+    return { judgement: { ...judgement, roots: { ...roots, current } }, room };
+  }
+
   /** A create event begins its room; a second one is refused. Its state before is empty. */
   #create(pdu: Pdu, existing: Room | undefined): Judged {
     if (existing !== undefined) return { judgement: dropped('GRAPH_SECOND_CREATE'), room: existing };
@@ -96,6 +116,10 @@ export class Judge {
       const { reason } = refused.verdict;
       return { judgement: { kind: 'dropped', code: 'AUTH_BY_AUTH_EVENTS', reason }, room: undefined };
     }
+    return this.#begin(pdu);
+  }
+
+  #begin(pdu: Pdu): Judged {
     const room = this.#rooms.begin(pdu);
     const after = room.states.put(EMPTY_ROOT, pdu);
     return {
@@ -133,12 +157,7 @@ export class Judge {
   #placed(event: VerifiedEvent, room: Room): Judgement {
     const { pdu } = event;
     const before = this.#before(event, room);
-    const unchanged = {
-      after: before.root,
-      before: before.root,
-      traceId: before.traceId,
-      current: undefined,
-    };
+    const unchanged = unchangedBy(before);
     const [refused] = failed(this.#checks(pdu, room, before.root));
     if (refused !== undefined) return rejected(refused, unchanged);
 
@@ -178,6 +197,11 @@ export class Judge {
     if (selectsSame(pdu, room.states, current)) return undefined;
     return failed([checkByState('auth_by_current_state', pdu, room.states, current, this.#known)])[0];
   }
+}
+
+/** The roots around an event that changes nothing. */
+function unchangedBy({ root, traceId }: ResolvedState): RootsRow {
+  return { after: root, before: root, traceId, current: undefined };
 }
 
 function failed(checks: readonly Check[]): Check[] {

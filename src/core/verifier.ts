@@ -95,6 +95,7 @@ class PooledVerifier implements Verifier {
       minThreads: threads,
       maxThreads: threads,
       atomics: 'disabled',
+      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 },
     });
   }
 

@@ -8,7 +8,13 @@ import { assert, toError } from '../lib/errors.js';
 import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
 import type { Room } from '../room/graph/room.js';
 import type { StoredTrace } from '../room/graph/state-resolver.js';
-import type { CommitGroup, GroupEvent, QueueChange } from '../store/commit-group.js';
+import {
+  type CommitGroup,
+  countChanges,
+  type GroupEvent,
+  type QueueChange,
+  type RecordChange,
+} from '../store/commit-group.js';
 import type { Counters } from '../store/records.js';
 import { recordHeader } from '../store/node-records.js';
 import type { Store } from '../store/store.js';
@@ -21,6 +27,8 @@ export interface Decision {
   /** The room it changes. */
   readonly room: Room | undefined;
   readonly queues: readonly QueueChange[];
+  /** Older records of nodes that change with it. */
+  readonly changedRecords?: readonly RecordChange[];
   /** Called once it is committed, or with the error that prevented it. */
   readonly settle: (error?: unknown) => void;
 }
@@ -69,6 +77,17 @@ export class Writer {
     return this.#next('queuePosition');
   }
 
+  /** Takes the seq that an event has already: for replaying stored events, in their order. */
+  takeSeq(seq: number): void {
+    assert(seq > this.#counters.seq, 'stored events are replayed in the order of seq');
+    this.#counters = { ...this.#counters, seq };
+  }
+
+  /** Goes on after a seq that was given out before, if its event is stored or not. */
+  skipSeqs(seqLast: number): void {
+    this.#counters = { ...this.#counters, seq: Math.max(this.#counters.seq, seqLast) };
+  }
+
   #next(name: 'seq' | 'record' | 'rooms' | 'queuePosition'): number {
     const number = this.#counters[name] + 1;
     this.#counters = { ...this.#counters, [name]: number };
@@ -103,6 +122,17 @@ export class Writer {
     }
     this.#decisions.push(decision);
     this.#running ??= this.#run();
+  }
+
+  /** Changes older records of nodes in the next group. @throws STORE_WRITE_FAILED */
+  changeRecords(changedRecords: readonly RecordChange[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (error?: unknown): void => {
+        if (error === undefined) resolve();
+        else reject(toError(error));
+      };
+      this.submit({ stored: undefined, room: undefined, queues: [], changedRecords, settle });
+    });
   }
 
   /** Resolves when nothing is left to write. */
@@ -148,17 +178,20 @@ export class Writer {
     for (let i = 1; i < events.length; i++) {
       assert((events[i - 1]?.seq ?? 0) < (events[i]?.seq ?? 0), 'a commit group is in the order of seq');
     }
+    const changedRecords = decisions.flatMap((decision) => decision.changedRecords ?? []);
+    const counters = countChanges(this.#counters, changedRecords);
     this.#counters = {
-      ...this.#counters,
+      ...counters,
       events: this.#counters.events + events.length,
       stateEvents:
         this.#counters.stateEvents + events.filter(({ stateKey }) => stateKey !== undefined).length,
-      nodeRecords: this.#counters.nodeRecords + nodes.length,
-      nodeBytes: nodes.reduce((sum, { bytes }) => sum + bytes.length, this.#counters.nodeBytes),
+      nodeRecords: counters.nodeRecords + nodes.length,
+      nodeBytes: nodes.reduce((sum, { bytes }) => sum + bytes.length, counters.nodeBytes),
     };
     return {
       events,
       nodes,
+      changedRecords,
       rooms: [...rooms].map((room) => room.toRow()),
       traces: this.#traces.splice(0),
       cited: [...cited],

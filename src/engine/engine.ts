@@ -12,7 +12,11 @@ import type { Verdict, VerdictCounts } from '../core/outcome.js';
 import type { ReleasedGroup, ReleaseOptions } from '../core/release.js';
 import { createVerifier } from '../core/verifier.js';
 import { utf8 } from '../lib/bytes.js';
+import type { Answer, AnswerOf } from '../reader/answer.js';
+import { ReaderPool } from '../reader/pool.js';
+import type { Query } from '../reader/query.js';
 import { Reader, type Side } from '../reader/reader.js';
+import { InPlaceRunner, type Outcome, type QueryRunner, type RunOptions } from '../reader/runner.js';
 import type { StateView } from '../reader/state-view.js';
 import type { HorizonLimits } from '../room/graph/horizon.js';
 import type { TraceRecord } from '../room/graph/state-resolver.js';
@@ -38,9 +42,11 @@ export interface EngineOptions {
   readonly keys?: PublicKeys;
   /** Threads that verify; 0 (default) verifies in place. */
   readonly verifierThreads?: number;
+  /** Threads that answer `query`; 0 (default), and always for a store in memory, answers in place. */
+  readonly readerThreads?: number;
   /** `sync` (default): on disk before it is acknowledged. `os`: in the operating system's hands. */
   readonly durability?: 'sync' | 'os';
-  /** Bytes of tree nodes kept in memory. */
+  /** Bytes of tree nodes kept in memory, here and again by each reader thread. */
   readonly nodeCacheBytes?: number;
   readonly horizon?: HorizonLimits;
   /** Milliseconds since 1970. */
@@ -61,7 +67,7 @@ export interface ReceiveOptions {
   readonly givenState?: readonly EventId[];
 }
 
-const NODE_CACHE_BYTES = 64 * 1024 * 1024;
+const NODE_CACHE_BYTES = 32 * 1024 * 1024;
 
 /**
  * Opens an engine on a data folder, or in memory.
@@ -83,7 +89,21 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     ...(options.horizon === undefined ? {} : { horizon: options.horizon }),
     ...(options.onStateReset === undefined ? {} : { onStateReset: options.onStateReset }),
   });
-  return new Engine(store, tree, core, options);
+  const reader = new Reader(store, tree);
+  try {
+    return new Engine(store, core, reader, await openRunner(reader, options), options);
+  } catch (error) {
+    await core.close();
+    await store.close();
+    throw error;
+  }
+}
+
+async function openRunner(reader: Reader, options: EngineOptions): Promise<QueryRunner> {
+  const { readerThreads: threads = 0, nodeCacheBytes } = options;
+  const { path } = reader.store;
+  if (threads === 0 || path === undefined) return new InPlaceRunner(reader);
+  return ReaderPool.open({ path, threads, ...(nodeCacheBytes === undefined ? {} : { nodeCacheBytes }) });
 }
 
 export class Engine {
@@ -92,13 +112,15 @@ export class Engine {
   /** The parts beneath, for tests, benchmarks and the command line's maintenance. */
   readonly core: Core;
   readonly store: Store;
+  readonly #queries: QueryRunner;
   readonly #options: EngineOptions;
 
   /** Use `openEngine`. */
-  constructor(store: Store, tree: StateTree, core: Core, options: EngineOptions) {
+  constructor(store: Store, core: Core, reader: Reader, queries: QueryRunner, options: EngineOptions) {
     this.store = store;
     this.core = core;
-    this.reader = new Reader(store, tree);
+    this.reader = reader;
+    this.#queries = queries;
     this.#options = options;
   }
 
@@ -193,6 +215,20 @@ export class Engine {
     return [...from.diff(await this.reader.state(after))];
   }
 
+  /**
+   * Answers a query, or many with an outcome each: in the reader threads where there are some, else in place.
+   * No answer is older than what is committed when it is asked. For long lists, exports and questions by the
+   * hundred; a single point read is cheaper by `stateAt` and `currentState`.
+   * @throws READER_QUERY_INVALID, READER_TARGET_INVALID, READER_EVENT_UNKNOWN, READER_ROOM_UNKNOWN,
+   *   READER_ROOT_UNKNOWN, READER_NO_STATE, READER_TIMEOUT, READER_ABORTED, READER_BUSY, READER_CLOSED,
+   *   READER_FAILED
+   */
+  query<Q extends Query>(query: Q, options?: RunOptions): Promise<AnswerOf<Q>>;
+  query<Q extends Query>(queries: readonly Q[], options?: RunOptions): Promise<Outcome<AnswerOf<Q>>[]>;
+  query(asked: Query | readonly Query[], options?: RunOptions): Promise<Answer | Outcome[]> {
+    return this.#queries.run(asked, { watermark: this.core.release.watermark, ...options });
+  }
+
   /** Commit groups in order, from after a seq, resumable; see `Release`. */
   released(options: ReleaseOptions = {}): AsyncGenerator<ReleasedGroup> {
     return this.core.release.released(options);
@@ -208,6 +244,7 @@ export class Engine {
     try {
       await this.core.close();
     } finally {
+      await this.#queries.close();
       await this.store.close();
     }
   }

@@ -15,7 +15,6 @@ import { authStateOf, checkAuthEvents } from './auth/auth-events.js';
 import { authorise } from './auth/authorise.js';
 import { authEventKeys } from './auth/selection.js';
 import type { AuthState, AuthVerdict } from './auth/verdict.js';
-import type { KnownEvents } from './graph/known-events.js';
 import type { RoomStates } from './state/room-states.js';
 
 export type CheckName =
@@ -32,8 +31,14 @@ export interface Check {
   readonly root: string | undefined;
 }
 
+/** The events that checks rest on: those of a store, or of a file. */
+export interface CheckedEvents {
+  pdu(eventId: EventId): Pdu | undefined;
+  isRejected(eventId: EventId): boolean;
+}
+
 /** The checks of an event against its own auth events. All of `authEvents` must be known. */
-export function checkByAuthEvents(event: Pdu, authEvents: readonly Pdu[], known: KnownEvents): Check[] {
+export function checkByAuthEvents(event: Pdu, authEvents: readonly Pdu[], known: CheckedEvents): Check[] {
   const cited = checkAuthEvents(event, authEvents, (id) => known.isRejected(id));
   const first: Check = { check: 'auth_events', verdict: cited, root: undefined };
   if (!cited.allowed) return [first];
@@ -42,7 +47,7 @@ export function checkByAuthEvents(event: Pdu, authEvents: readonly Pdu[], known:
 }
 
 /** The auth events as a state; where the create event is implied, it answers too. */
-function citedState(event: Pdu, authEvents: readonly Pdu[], known: KnownEvents): AuthState {
+function citedState(event: Pdu, authEvents: readonly Pdu[], known: CheckedEvents): AuthState {
   if (!event.rules.authorisation.createIsImplied) return authStateOf(authEvents);
   const create = known.pdu(`$${event.roomId.slice(1)}` as EventId);
   return authStateOf(create === undefined ? authEvents : [...authEvents, create]);
@@ -54,13 +59,13 @@ export function checkByState(
   event: Pdu,
   states: RoomStates,
   root: RootRef,
-  known: KnownEvents,
+  known: CheckedEvents,
 ): Check {
   return { check, verdict: authorise(event, authStateAt(states, root, known)), root: toHex(root.hash) };
 }
 
 /** A root as the auth rules read it. */
-export function authStateAt(states: RoomStates, root: RootRef, known: KnownEvents): AuthState {
+export function authStateAt(states: RoomStates, root: RootRef, known: CheckedEvents): AuthState {
   return {
     get(type, stateKey) {
       const id = states.get(root, type, stateKey);

@@ -9,6 +9,7 @@ import {
   citedKey,
   edgeKey,
   eventKey,
+  givenKey,
   idKey,
   metaKey,
   nodesKey,
@@ -24,11 +25,13 @@ import {
   type Counters,
   encodeChain,
   encodeEvent,
+  encodeGiven,
   encodeNumber,
   encodeRoom,
   encodeRoots,
   encodeValue,
   type EventRow,
+  type GivenState,
   type RoomRow,
   type RootsRow,
 } from './records.js';
@@ -50,6 +53,8 @@ export interface GroupEvent {
   readonly roots: RootsRow | undefined;
   /** Present for accepted and soft-failed state events. */
   readonly chain: ChainRow | undefined;
+  /** Present where the state before it was given, because its history is missing. */
+  readonly givenState: GivenState | undefined;
 }
 
 /** A row put into or taken from a durable queue. */
@@ -60,9 +65,20 @@ export interface QueueChange {
   readonly value: unknown;
 }
 
+/** A record of nodes that garbage collection took nodes out of, or all. */
+export interface RecordChange {
+  readonly record: number;
+  /** Undefined takes the record away. */
+  readonly bytes: Uint8Array | undefined;
+  /** Its length until now. */
+  readonly lengthBefore: number;
+}
+
 export interface CommitGroup {
   readonly events: readonly GroupEvent[];
   readonly nodes: ReadonlyArray<{ readonly record: number; readonly bytes: Uint8Array }>;
+  /** Older records that change. */
+  readonly changedRecords: readonly RecordChange[];
   /** Rooms as they stand after the group. */
   readonly rooms: readonly RoomRow[];
   readonly traces: ReadonlyArray<{ readonly id: string; readonly value: unknown }>;
@@ -74,6 +90,21 @@ export interface CommitGroup {
 }
 
 export const COUNTERS_KEY = 'counters';
+
+/** A group that changes nothing but the counters. */
+export function emptyGroup(counters: Counters): CommitGroup {
+  return { events: [], nodes: [], changedRecords: [], rooms: [], traces: [], cited: [], queues: [], counters };
+}
+
+/** Counters after records were changed. */
+export function countChanges(counters: Counters, changes: readonly RecordChange[]): Counters {
+  let { nodeRecords, nodeBytes } = counters;
+  for (const { bytes, lengthBefore } of changes) {
+    nodeBytes += (bytes?.length ?? 0) - lengthBefore;
+    if (bytes === undefined) nodeRecords--;
+  }
+  return { ...counters, nodeRecords, nodeBytes };
+}
 
 export type BatchOperation =
   | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
@@ -88,6 +119,10 @@ export function operationsOf(group: CommitGroup): BatchOperation[] {
     operations.push({ type: 'put', key, value });
   };
   for (const event of group.events) putEvent(event, put);
+  for (const { record, bytes } of group.changedRecords) {
+    if (bytes === undefined) operations.push({ type: 'del', key: nodesKey(record) });
+    else put(nodesKey(record), asBuffer(bytes));
+  }
   for (const { record, bytes } of group.nodes) put(nodesKey(record), asBuffer(bytes));
   for (const room of group.rooms) put(roomKey(room.roomId), encodeRoom(room));
   for (const { id, value } of group.traces) put(traceKey(id), encodeValue(value));
@@ -101,12 +136,13 @@ export function operationsOf(group: CommitGroup): BatchOperation[] {
   return operations;
 }
 
-/** The primary row and every index row of one event. */
-function putEvent(event: GroupEvent, put: (key: Buffer, value: Buffer) => void): void {
+/** The primary rows and every index row of one event. */
+export function putEvent(event: GroupEvent, put: (key: Buffer, value: Buffer) => void): void {
   const { seq, row } = event;
   put(eventKey(seq), encodeEvent(row));
   put(idKey(row.eventId), encodeNumber(seq));
   if (event.roots !== undefined) put(rootsKey(seq), encodeRoots(event.roots));
+  if (event.givenState !== undefined) put(givenKey(seq), encodeGiven(event.givenState));
   if (event.chain !== undefined) put(chainKey(seq), encodeChain(event.chain));
   if (event.timelineOrder !== undefined) {
     put(timelineKey(event.roomNumber, event.timelineOrder), encodeNumber(seq));

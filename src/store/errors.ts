@@ -14,6 +14,15 @@ export const StoreForeignError = defineError(
   'STORE_NOT_OURS',
   'The folder holds a LevelDB database that stateroom did not make.',
 );
+export const StoreWorkUnfinishedError = defineError(
+  'STORE_WORK_UNFINISHED',
+  'A rebuild or a purge of this store was interrupted. Run it again; `fields.work` says which it was.',
+);
+export const StoreBusyError = defineError(
+  'STORE_BUSY',
+  'Another garbage collection, purge or rebuild of this store is under way. Wait for it.',
+);
+export const StoreRoomUnknownError = defineError('STORE_ROOM_UNKNOWN', 'No room of that id is stored.');
 export const StoreMissingError = defineError(
   'STORE_MISSING',
   'There is no stateroom store in the folder, and the command does not make one.',

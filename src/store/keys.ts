@@ -13,11 +13,13 @@
 // | `cited`    | c      | seq                                        | seq of the newest state event citing it |
 // | `versions` | v      | room number, type, state_key, seq          | nothing                             |
 // | `traces`   | x      | trace id                                   | a resolution's record               |
+// | `given`    | b      | seq                                        | the state before, as its giver said |
 // | `queues`   | q      | name, position                             | a queued row                        |
 // | `meta`     | m      | name                                       | counters, schema version            |
 //
-// `events` is primary; every other keyspace is an index that a rebuild makes anew. Numbers are big
-// endian, so that they sort as numbers. Strings inside a key carry their length, so that no two keys meet.
+// `events`, `given` and `queues` are primary; every other keyspace is an index that a rebuild makes anew.
+// Numbers are big endian, so that they sort as numbers. Strings inside a key carry their length, so that no
+// two keys meet.
 
 import { utf8 } from '../lib/bytes.js';
 
@@ -34,6 +36,7 @@ export const KEYSPACES = {
   cited: 0x63,
   versions: 0x76,
   traces: 0x78,
+  given: 0x62,
   queues: 0x71,
   meta: 0x6d,
 } as const;
@@ -73,7 +76,7 @@ function named(keyspace: Keyspace, name: string): Buffer {
 
 /** Keys whose number lies in `[from, to)`; `to` may be left out. */
 export function numberedRange(
-  keyspace: 'events' | 'roots' | 'nodes' | 'chains',
+  keyspace: 'events' | 'given' | 'roots' | 'nodes' | 'chains' | 'cited',
   from: number,
   to?: number,
 ): KeyRange {
@@ -88,6 +91,7 @@ export const rootsKey = (seq: number): Buffer => numbered('roots', seq);
 export const nodesKey = (record: number): Buffer => numbered('nodes', record);
 export const chainKey = (seq: number): Buffer => numbered('chains', seq);
 export const citedKey = (seq: number): Buffer => numbered('cited', seq);
+export const givenKey = (seq: number): Buffer => numbered('given', seq);
 export const idKey = (eventId: string): Buffer => named('ids', eventId);
 export const roomKey = (roomId: string): Buffer => named('rooms', roomId);
 export const traceKey = (traceId: string): Buffer => named('traces', traceId);
@@ -127,6 +131,14 @@ export function timelineRange(roomNumber: number, from?: number, to?: number): K
   };
 }
 
+/** All keys of a room in a keyspace whose keys begin with the room's number. */
+export function roomNumberRange(keyspace: 'timeline' | 'versions', roomNumber: number): KeyRange {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = KEYSPACES[keyspace];
+  prefix.writeUInt32BE(roomNumber, 1);
+  return { gte: prefix, lt: after(prefix) };
+}
+
 /** An event that refers to another, which may not be known yet. */
 export function edgeKey(referredId: string, kind: EdgeKind, seq: number): Buffer {
   const prefix = edgePrefix(referredId, kind);
@@ -156,18 +168,19 @@ export function versionKey(roomNumber: number, type: string, stateKey: string, s
   return key;
 }
 
-/** All events of a room that claimed a state key, oldest commit first; without a state key, all of the type. */
-export function versionRange(roomNumber: number, type: string, stateKey?: string): KeyRange {
+/** All events of a room that claimed a state key, oldest commit first; or any key of a type, or any at all. */
+export function versionRange(roomNumber: number, type?: string, stateKey?: string): KeyRange {
   const prefix = versionPrefix(roomNumber, type, stateKey);
   return { gte: prefix, lt: after(prefix) };
 }
 
-function versionPrefix(roomNumber: number, type: string, stateKey: string | undefined): Buffer {
+function versionPrefix(roomNumber: number, type: string | undefined, stateKey: string | undefined): Buffer {
   const room = Buffer.alloc(5);
   room[0] = KEYSPACES.versions;
   room.writeUInt32BE(roomNumber, 1);
   const parts: Uint8Array[] = [room];
-  for (const text of stateKey === undefined ? [type] : [type, stateKey]) {
+  for (const text of [type, stateKey]) {
+    if (text === undefined) break;
     const bytes = utf8(text);
     parts.push(Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes);
   }

@@ -50,6 +50,9 @@ export interface ChainRow {
   readonly citedBefore: readonly number[];
 }
 
+/** The state before an event as its giver said: seqs of the state events. */
+export type GivenState = readonly number[];
+
 /** What a room is now. */
 export interface RoomRow {
   readonly roomId: RoomId;
@@ -205,6 +208,21 @@ export function encodeChain(row: ChainRow): Buffer {
 export function decodeChain(bytes: Uint8Array): ChainRow {
   const [authSeqs, citedBefore] = tuple<[number[], number[]]>(bytes, 2, 'chain row');
   return { authSeqs, citedBefore };
+}
+
+export function encodeGiven(seqs: GivenState): Buffer {
+  return pack(seqs);
+}
+
+export function decodeGiven(bytes: Uint8Array): GivenState {
+  const seqs = unpack<unknown>(bytes, 'given state');
+  const isList = Array.isArray(seqs) && seqs.every((seq): seq is number => typeof seq === 'number');
+  if (!isList) {
+    throw new StoreCorruptError('a stored given state has the wrong shape; run `stateroom fsck`', {
+      what: 'given state',
+    });
+  }
+  return seqs;
 }
 
 export function encodeRoom(row: RoomRow): Buffer {

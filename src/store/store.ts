@@ -5,16 +5,18 @@
 // anything, and only the core's writer calls it.
 
 import type { EventId, RoomId } from '../event/ids.js';
-import { type CommitGroup, COUNTERS_KEY, operationsOf } from './commit-group.js';
+import { type BatchOperation, type CommitGroup, COUNTERS_KEY, operationsOf } from './commit-group.js';
 import { type Database, type Location, openDatabase } from './database.js';
-import { StoreSchemaError, StoreWriteError } from './errors.js';
+import { StoreSchemaError, StoreWorkUnfinishedError, StoreWriteError } from './errors.js';
 import {
   chainKey,
   citedKey,
   edgeRange,
   type EdgeKind,
   eventKey,
+  givenKey,
   idKey,
+  type Keyspace,
   keyspaceRange,
   type KeyRange,
   metaKey,
@@ -35,12 +37,14 @@ import {
   type Counters,
   decodeChain,
   decodeEvent,
+  decodeGiven,
   decodeNumber,
   decodeRoom,
   decodeRoots,
   decodeValue,
   encodeValue,
   type EventRow,
+  type GivenState,
   NO_COUNTERS,
   type RoomRow,
   type RootsRow,
@@ -50,10 +54,18 @@ import {
 export const SCHEMA_VERSION = 1;
 
 const SCHEMA_KEY = 'schema';
+const WORK_KEY = 'work';
+
+/** Work that leaves the store in between: while it runs, and after a crash in it, nothing else may be done. */
+export type UnfinishedWork =
+  | { readonly work: 'rebuild'; readonly roomId?: undefined; readonly counters: Counters }
+  | { readonly work: 'purge'; readonly roomId: RoomId; readonly roomNumber: number };
 
 export interface StoreOptions {
   /** `sync` (default) waits for the disk on each commit group; `os` trusts the operating system's cache. */
   readonly durability?: 'sync' | 'os';
+  /** Open it even when a rebuild or a purge was interrupted: to finish that, or to look. */
+  readonly forRepair?: boolean;
 }
 
 export class Store {
@@ -71,13 +83,15 @@ export class Store {
 
   /**
    * Opens a store, makes it when allowed, and checks its schema version.
-   * @throws StoreSchemaError for a schema this code does not know, and what `openDatabase` throws
+   * @throws StoreSchemaError for a schema this code does not know, StoreWorkUnfinishedError after an interrupted
+   *   rebuild or purge, and what `openDatabase` throws
    */
   static async open(location: Location, options: StoreOptions = {}): Promise<Store> {
     const { database, path } = await openDatabase(location);
     const store = new Store(database, path, path !== undefined && options.durability !== 'os');
     try {
       await store.#checkSchema(location.kind === 'memory' || location.create);
+      if (options.forRepair !== true) store.#checkFinished();
     } catch (error) {
       await database.close();
       throw error;
@@ -96,6 +110,17 @@ export class Store {
       );
     }
     if (mayWrite) await this.writeMeta(SCHEMA_KEY, SCHEMA_VERSION);
+  }
+
+  #checkFinished(): void {
+    const unfinished = this.unfinishedWork();
+    if (unfinished === undefined) return;
+    const { work, roomId } = unfinished;
+    const again = roomId === undefined ? '`stateroom rebuild`' : `\`stateroom gc --purge-room ${roomId}\``;
+    throw new StoreWorkUnfinishedError(
+      `a ${work} of ${this.path ?? 'the store'} was interrupted; run ${again} again`,
+      { path: this.path, work, room_id: roomId },
+    );
   }
 
   async #isEmpty(): Promise<boolean> {
@@ -127,6 +152,12 @@ export class Store {
   chain(seq: number): ChainRow | undefined {
     const bytes = this.database.getSync(chainKey(seq));
     return bytes === undefined ? undefined : decodeChain(bytes);
+  }
+
+  /** The state before an event, where it was given. */
+  given(seq: number): GivenState | undefined {
+    const bytes = this.database.getSync(givenKey(seq));
+    return bytes === undefined ? undefined : decodeGiven(bytes);
   }
 
   /** Seq of the newest state event that names this one among its auth events. */
@@ -206,8 +237,8 @@ export class Store {
     for await (const key of this.database.keys(edgeRange(referredId, kind))) yield numberOfKey(key);
   }
 
-  /** Seqs of every event that claimed a key (or any key of a type) of a room, accepted or not. */
-  async *versions(roomNumber: number, type: string, stateKey?: string): AsyncGenerator<number> {
+  /** Seqs of every event that claimed a key of a room, any key of a type, or any at all, accepted or not. */
+  async *versions(roomNumber: number, type?: string, stateKey?: string): AsyncGenerator<number> {
     for await (const key of this.database.keys(versionRange(roomNumber, type, stateKey)))
       yield numberOfKey(key);
   }
@@ -230,8 +261,41 @@ export class Store {
    * @throws StoreWriteError when the batch could not be written (a full disk): nothing of it is there
    */
   async write(group: CommitGroup): Promise<void> {
+    await this.#apply(operationsOf(group));
+  }
+
+  async #apply(operations: BatchOperation[]): Promise<void> {
     try {
-      await this.database.batch(operationsOf(group), { sync: this.#sync } as object);
+      await this.database.batch(operations, { sync: this.#sync } as object);
+    } catch (cause) {
+      throw writeFault(cause, this.path);
+    }
+  }
+
+  /** The rebuild or purge that is under way or was interrupted. */
+  unfinishedWork(): UnfinishedWork | undefined {
+    return this.meta<UnfinishedWork>(WORK_KEY);
+  }
+
+  /** Notes that a rebuild or purge begins; on disk before anything of it is. */
+  async beginWork(work: UnfinishedWork): Promise<void> {
+    await this.writeMeta(WORK_KEY, work);
+  }
+
+  /** Notes that all of it is done; what was written before is on disk with it. */
+  async endWork(): Promise<void> {
+    await this.deleteRows([metaKey(WORK_KEY)]);
+  }
+
+  /** Deletes rows in one batch: for maintenance only. */
+  async deleteRows(keys: readonly Buffer[]): Promise<void> {
+    await this.#apply(keys.map((key) => ({ type: 'del', key })));
+  }
+
+  /** Deletes all of a keyspace, not at once: for a rebuild only. */
+  async clear(keyspace: Keyspace): Promise<void> {
+    try {
+      await this.database.clear(keyspaceRange(keyspace));
     } catch (cause) {
       throw writeFault(cause, this.path);
     }
@@ -239,11 +303,7 @@ export class Store {
 
   /** Writes one meta row by itself: schema version, server name. */
   async writeMeta(name: string, value: unknown): Promise<void> {
-    try {
-      await this.database.put(metaKey(name), encodeValue(value), { sync: this.#sync } as object);
-    } catch (cause) {
-      throw writeFault(cause, this.path);
-    }
+    await this.#apply([{ type: 'put', key: metaKey(name), value: encodeValue(value) }]);
   }
 }
 

@@ -8,7 +8,9 @@ const test = suite('lib/varint');
 const numbers = fc.oneof(
   fc.maxSafeNat(),
   fc.nat({ max: 300 }),
-  fc.integer({ min: 0, max: 53 }).chain((bit) => fc.constantFrom(2 ** bit - 1, Math.min(2 ** bit, 2 ** 53 - 1))),
+  fc
+    .integer({ min: 0, max: 53 })
+    .chain((bit) => fc.constantFrom(2 ** bit - 1, Math.min(2 ** bit, 2 ** 53 - 1))),
 );
 
 test('reads back every number that was written, and says its length', () => {

@@ -10,7 +10,7 @@ import { parsePdu } from '../../event/parse.js';
 import type { Pdu } from '../../event/pdu.js';
 import { redact } from '../../event/redact.js';
 import { rulesOf } from '../../event/rules.js';
-import { SizedLru } from '../../lib/sized-lru.js';
+import { ClockCache } from '../../lib/clock-cache.js';
 import { StoreCorruptError } from '../../store/errors.js';
 import type { ChainRow, EventRow, RootsRow, StoredVerdict } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
@@ -33,12 +33,15 @@ export interface KnownEvent {
   readonly roots: RootsRow | undefined;
 }
 
-/** Bytes of PDUs whose parsed form is kept beside the pending ones; parsed, they take some three times that. */
-const CACHE_BYTES_MAX = 16 * 1024 * 1024;
+/** What parsed events may take in memory, about, beside the pending ones. */
+const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+/** What a parsed event takes, about: its objects, and its text some times over. */
+const EVENT_OVERHEAD_BYTES = 1_500;
+const PARSED_FACTOR = 3;
 
 export class KnownEvents implements EventGraph {
   readonly #store: Store;
-  readonly #cache = new SizedLru<EventId, KnownEvent>(CACHE_BYTES_MAX);
+  readonly #cache = new ClockCache<EventId, KnownEvent>(CACHE_BYTES_MAX);
   readonly #pending = new Map<EventId, KnownEvent>();
   readonly #pendingBySeq = new Map<number, KnownEvent>();
   readonly #pendingChains = new Map<number, ChainRow>();
@@ -64,6 +67,11 @@ export class KnownEvents implements EventGraph {
   /** Is the event known? Cheaper than `get`. */
   has(eventId: EventId): boolean {
     return this.#pending.has(eventId) || this.#cache.has(eventId) || this.#store.seqOf(eventId) !== undefined;
+  }
+
+  /** Its place in the commit order, or undefined when it is not known. */
+  seqOf(eventId: EventId): number | undefined {
+    return this.#pending.get(eventId)?.seq ?? this.#cache.get(eventId)?.seq ?? this.#store.seqOf(eventId);
   }
 
   /** The event committed (or about to be) at a seq. */
@@ -137,7 +145,7 @@ export class KnownEvents implements EventGraph {
     for (const cited of chain?.authSeqs ?? []) {
       if (this.#pendingCited.get(cited) === event.seq) this.#pendingCited.delete(cited);
     }
-    this.#cache.set(event.pdu.eventId, event, bytes);
+    this.#cache.set(event.pdu.eventId, event, parsedSize(bytes));
   }
 
   /** Forgets what is cached: the rows beneath were changed (a rebuild, a purge). */
@@ -149,9 +157,13 @@ export class KnownEvents implements EventGraph {
     const row = this.#store.event(seq);
     if (row === undefined) return undefined;
     const event = knownEventOf(seq, row, this.#store.roots(seq));
-    this.#cache.set(event.pdu.eventId, event, row.bytes.length);
+    this.#cache.set(event.pdu.eventId, event, parsedSize(row.bytes.length));
     return event;
   }
+}
+
+function parsedSize(bytes: number): number {
+  return EVENT_OVERHEAD_BYTES + PARSED_FACTOR * bytes;
 }
 
 /** A stored row as a known event. @throws StoreCorruptError when its bytes are not the event they claim */

@@ -91,7 +91,7 @@ export class Room {
 
   /** The event becomes an extremity in place of all that it follows, directly or through hidden events. */
   #extremitiesAfter(event: KnownEvent): KnownEvent[] {
-    const followed = this.#followedBy(event);
+    const followed = followedBy(event.pdu.prevEvents, this.#extremities, (id) => this.#known.get(id));
     const staying = [...this.#extremities].filter((id) => !followed.has(id));
     return [...staying.map((id) => this.#extremity(id)), event];
   }
@@ -100,18 +100,6 @@ export class Room {
     const event = this.#known.get(id);
     assert(event !== undefined, `forward extremity ${id} is known`);
     return event;
-  }
-
-  /** The events that this one follows, seen through soft-failed and rejected ones, which are no extremities. */
-  #followedBy(event: KnownEvent): Set<EventId> {
-    const followed = new Set<EventId>(event.pdu.prevEvents);
-    for (const id of followed) {
-      if (followed.size > HIDDEN_WALK_MAX) break;
-      const known = this.#extremities.has(id) ? undefined : this.#known.get(id);
-      if (known === undefined || known.verdict === 'accepted') continue;
-      for (const prev of known.pdu.prevEvents) followed.add(prev);
-    }
-    return followed;
   }
 
   /** Notes state resets that a merge brought about. */
@@ -129,6 +117,25 @@ export class Room {
       traceId,
     };
   }
+}
+
+/**
+ * The events that one with these predecessors follows, seen through soft-failed and rejected ones, which are no
+ * extremities.
+ */
+export function followedBy(
+  prevEvents: readonly EventId[],
+  extremities: ReadonlySet<EventId>,
+  find: (id: EventId) => Pick<KnownEvent, 'verdict' | 'pdu'> | undefined,
+): Set<EventId> {
+  const followed = new Set<EventId>(prevEvents);
+  for (const id of followed) {
+    if (followed.size > HIDDEN_WALK_MAX) break;
+    const known = extremities.has(id) ? undefined : find(id);
+    if (known === undefined || known.verdict === 'accepted') continue;
+    for (const prev of known.pdu.prevEvents) followed.add(prev);
+  }
+  return followed;
 }
 
 /** The row of a room that its create event begins. */

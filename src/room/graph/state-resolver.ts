@@ -10,7 +10,7 @@ import type { RoomVersionRules } from '../../event/rules.js';
 import { blake3 } from '../../lib/blake3.js';
 import { compareCodePoints, toHex, utf8 } from '../../lib/bytes.js';
 import { assert } from '../../lib/errors.js';
-import { SizedLru } from '../../lib/sized-lru.js';
+import { ClockCache } from '../../lib/clock-cache.js';
 import type { Store } from '../../store/store.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
 import type { RootRef } from '../../tree/types.js';
@@ -74,7 +74,7 @@ export class StateResolver {
   readonly #store: Store;
   readonly #known: KnownEvents;
   readonly #onTrace: OnTrace;
-  readonly #memo = new SizedLru<string, RootRef>(MEMO_ENTRIES_MAX);
+  readonly #memo = new ClockCache<string, RootRef>(MEMO_ENTRIES_MAX);
 
   constructor(store: Store, known: KnownEvents, onTrace: OnTrace) {
     this.#store = store;

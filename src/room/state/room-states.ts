@@ -7,7 +7,7 @@ import type { EventId } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
 import type { RoomVersionRules } from '../../event/rules.js';
 import { compareCodePoints, toHex } from '../../lib/bytes.js';
-import { SizedLru } from '../../lib/sized-lru.js';
+import { ClockCache } from '../../lib/clock-cache.js';
 import type { Draft } from '../../tree/draft.js';
 import { EMPTY_ROOT, type StateTree } from '../../tree/tree.js';
 import type { Change, RootRef, TreeEntry, TreeKey } from '../../tree/types.js';
@@ -52,13 +52,13 @@ export class RoomStates implements States<RootRef> {
   readonly #tree: StateTree;
   readonly #rules: RoomVersionRules;
   readonly #sink: NodeSink;
-  readonly #keys: SizedLru<string, TreeKey>;
+  readonly #keys: ClockCache<string, TreeKey>;
 
   constructor(
     tree: StateTree,
     rules: RoomVersionRules,
     sink: NodeSink,
-    keys: SizedLru<string, TreeKey> = newKeyCache(),
+    keys: ClockCache<string, TreeKey> = newKeyCache(),
   ) {
     this.#tree = tree;
     this.#rules = rules;
@@ -164,8 +164,8 @@ export class RoomStates implements States<RootRef> {
   }
 }
 
-function newKeyCache(): SizedLru<string, TreeKey> {
-  return new SizedLru(KEYS_CACHED_MAX);
+function newKeyCache(): ClockCache<string, TreeKey> {
+  return new ClockCache(KEYS_CACHED_MAX);
 }
 
 /** Entries sorted by type, then state key, by code point: the order of every listing. */

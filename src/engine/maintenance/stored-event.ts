@@ -1,0 +1,33 @@
+// One stored event, checked against itself: its bytes must still give the id and the hash that were accepted.
+
+import { receivePdu } from '../../event/receive.js';
+import { rulesOf } from '../../event/rules.js';
+import { StateroomError } from '../../lib/errors.js';
+import type { StoreProblem } from '../../store/check-nodes.js';
+import type { EventRow } from '../../store/records.js';
+
+/** What is wrong with an event's row, or undefined. Costs what receiving the event cost, without signatures. */
+export function faultOfEvent(seq: number, row: EventRow): StoreProblem | undefined {
+  const fields = { seq, event_id: row.eventId, room_id: row.roomId };
+  const damaged = (message: string): StoreProblem => ({
+    code: 'EVENT_DAMAGED',
+    message: `event ${row.eventId}: ${message}`,
+    fields,
+  });
+  const rules = rulesOf(row.roomVersion);
+  if (rules === undefined) return damaged(`there is no room version ${String(row.roomVersion)}`);
+  try {
+    const { pdu, wasRedacted } = receivePdu(row.bytes, rules);
+    if (pdu.eventId !== row.eventId) return damaged(`its bytes are those of ${pdu.eventId}`);
+    if (pdu.roomId !== row.roomId) return damaged(`its bytes are of room ${pdu.roomId}`);
+    if (wasRedacted !== row.isRedacted) {
+      return damaged(
+        wasRedacted ? 'its content does not match its hash' : 'it counts as redacted and its content is right',
+      );
+    }
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof StateroomError)) throw error;
+    return damaged(error.message);
+  }
+}

@@ -1,0 +1,48 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import fc from 'fast-check';
+import { ClockCache } from '../../src/lib/clock-cache.js';
+
+const test = suite('ClockCache');
+
+test('the sizes held never exceed the bound, and a hit gives what was set last', () => {
+  const operation = fc.tuple(fc.constantFrom('set', 'get', 'delete'), fc.nat(20), fc.integer({ min: 1, max: 30 }));
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
+      const cache = new ClockCache<number, number>(100);
+      const model = new Map<number, number>();
+      operations.forEach(([what, key, size], i) => {
+        if (what === 'set') {
+          cache.set(key, i, size);
+          model.set(key, i);
+        } else if (what === 'delete') {
+          cache.delete(key);
+          model.delete(key);
+        }
+        const found = cache.get(key);
+        assert.ok(found === undefined || found === model.get(key));
+        assert.ok(cache.size <= 100 && cache.size >= 0);
+      });
+    }),
+  );
+});
+
+test('a value that is used outlives one that is not', () => {
+  const cache = new ClockCache<string, number>(3);
+  for (const key of ['a', 'b', 'c']) cache.set(key, 1, 1);
+  for (let i = 0; i < 50; i++) {
+    cache.get('b');
+    cache.set(`new ${i}`, i, 1);
+  }
+  assert.is(cache.get('b'), 1);
+  assert.is(cache.get('a'), undefined);
+});
+
+test('one value larger than the bound is not kept', () => {
+  const cache = new ClockCache<string, number>(3);
+  cache.set('large', 1, 4);
+  assert.is(cache.get('large'), undefined);
+  assert.is(cache.size, 0);
+});
+
+test.run();
