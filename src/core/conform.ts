@@ -60,7 +60,7 @@ function addressJson(json: JsonObject, incoming: Incoming, rulesOfRoom: RulesOfR
   const known = roomId === undefined ? undefined : rulesOfRoom(roomId);
   const said = version ?? incoming.roomVersion;
   const rules = known ?? (said === undefined ? undefined : rulesOf(said));
-  if (rules !== undefined) return { json, rules, roomId };
+  if (rules?.isInternal === false) return { json, rules, roomId };
   const code = said === undefined ? 'ROOM_UNKNOWN' : 'ROOM_VERSION_UNKNOWN';
   const reason =
     said === undefined

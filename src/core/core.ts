@@ -21,6 +21,7 @@ import { address, type Incoming } from './conform.js';
 import { openCommitPath } from './commit-path.js';
 import { Decider, type Settle } from './decider.js';
 import { CoreClosedError } from './errors.js';
+import { type InternalRecord, InternalRooms } from './internal.js';
 import { Lane } from './lane.js';
 import { VERDICT_CODES, type Verdict, type VerdictCounts } from './outcome.js';
 import type { Refusal } from './refusal.js';
@@ -38,15 +39,26 @@ export interface CoreParts {
   readonly horizon?: HorizonLimits;
   /** The alarm: a merge took keys back to what its newest branch does not say. */
   readonly onStateReset?: (traceId: string, record: TraceRecord) => void;
+  /** What became of an event that was answered `waiting` before. */
+  readonly onLateVerdict?: (verdict: Verdict) => void;
 }
 
-/** Events between `receive` and their verdict, at most: beyond that callers wait. */
-const IN_FLIGHT_MAX = 2_048;
+/** Bytes of events between `receive` and their verdict, at most: beyond that callers wait. */
+const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024;
+/** What an event in flight takes beside its bytes, about. */
+const IN_FLIGHT_OVERHEAD_BYTES = 16 * 1024;
 /** Decisions not yet on disk, at most: beyond that lanes wait. */
 const UNWRITTEN_MAX = 1_024;
 
 /** Makes a local event when its turn in the room's lane has come. */
-export type BuildLocal = () => { readonly pdu: Pdu; readonly bytes: Uint8Array };
+export type BuildLocal = () => LocalEvent;
+
+/** An event of this server, and records of its own that land with it or not at all. */
+export interface LocalEvent {
+  readonly pdu: Pdu;
+  readonly bytes: Uint8Array;
+  readonly alongside?: readonly InternalRecord[];
+}
 
 /** What comes along a lane. */
 type Arrival =
@@ -66,12 +78,14 @@ export class Core {
   readonly horizon: Horizon;
   readonly writer: Writer;
   readonly release: Release;
+  /** This server's own records. */
+  readonly internal: InternalRooms;
   readonly #verifier: Verifier;
   readonly #now: () => number;
   readonly #decider: Decider;
   readonly #lanes = new Map<string, Lane<Arrival>>();
   readonly #inFlight = new Map<string, { readonly bytes: Uint8Array; readonly verdict: Promise<Verdict> }>();
-  readonly #gate = new Gate(IN_FLIGHT_MAX);
+  readonly #gate = new Gate(IN_FLIGHT_BYTES_MAX);
   #isClosed = false;
   #failure: Error | undefined;
 
@@ -89,6 +103,7 @@ export class Core {
     this.writer = path.writer;
     this.resolver = path.resolver;
     this.rooms = path.rooms;
+    this.internal = new InternalRooms({ ...path, now: parts.now });
     this.#decider = new Decider({
       store,
       known: this.known,
@@ -96,6 +111,7 @@ export class Core {
       judge: path.judge,
       writer: this.writer,
       callBack: (roomId, position) => this.#callBack(roomId, position),
+      onLateVerdict: parts.onLateVerdict ?? (() => undefined),
     });
   }
 
@@ -119,7 +135,7 @@ export class Core {
    */
   async receive(incoming: Incoming): Promise<Verdict> {
     await this.release.caughtUp();
-    return this.#inside(() => this.#receive(incoming));
+    return this.#inside(incoming.bytes.length, () => this.#receive(incoming));
   }
 
   /**
@@ -129,6 +145,7 @@ export class Core {
    */
   async create(roomId: RoomId | undefined, build: BuildLocal): Promise<Verdict> {
     return this.#inside(
+      0,
       () =>
         new Promise<Verdict>((resolve, reject) => {
           this.#lane(roomId ?? '').add({ kind: 'local', build, settle: { resolve, reject } }, reject);
@@ -155,14 +172,15 @@ export class Core {
     }
   }
 
-  async #inside(work: () => Promise<Verdict>): Promise<Verdict> {
-    await this.#gate.enter();
+  async #inside(bytes: number, work: () => Promise<Verdict>): Promise<Verdict> {
+    const cost = bytes + IN_FLIGHT_OVERHEAD_BYTES;
+    await this.#gate.enter(cost);
     try {
       if (this.#isClosed) throw new CoreClosedError('the engine is closed');
       if (this.writer.failure !== undefined) throw this.writer.failure;
       return await work();
     } finally {
-      this.#gate.leave();
+      this.#gate.leave(cost);
     }
   }
 
@@ -206,7 +224,7 @@ export class Core {
     if (existing !== undefined) return existing;
     const lane: Lane<Arrival> = new Lane<Arrival>({
       take: (arrival) => this.#take(arrival),
-      ready: () => (this.writer.pending < UNWRITTEN_MAX ? undefined : this.writer.idle()),
+      ready: () => (this.writer.pending < UNWRITTEN_MAX ? undefined : this.writer.taken()),
       idle: () => void this.#lanes.delete(name),
     });
     this.#lanes.set(name, lane);
@@ -220,7 +238,7 @@ export class Core {
       return;
     }
     if (arrival.kind === 'local') {
-      this.#decider.decideLocal({ ...arrival.build(), ...this.#circumstances('') }, arrival.settle);
+      this.#takeLocal(arrival.build(), arrival.settle);
       return;
     }
     const { incoming, checked, settle } = arrival;
@@ -231,6 +249,14 @@ export class Core {
     const event = { ...this.#circumstances(incoming.from), ...checked, bytes: incoming.bytes };
     const { asOutlier = false, givenState } = incoming;
     this.#decider.decide({ ...event, asOutlier, givenState }, settle);
+  }
+
+  /** What is submitted in one turn goes into one commit group: the event and its records land together. */
+  #takeLocal({ pdu, bytes, alongside = [] }: LocalEvent, settle: Settle): void {
+    const event = { pdu, bytes, ...this.#circumstances('') };
+    if (!this.#decider.decideLocal(event, settle)) return;
+    // When this group cannot be written, the event's caller is told; one telling is enough.
+    this.internal.write(alongside).catch(() => undefined);
   }
 
   #circumstances(receivedFrom: string) {

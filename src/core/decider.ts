@@ -11,7 +11,7 @@ import type { Room } from '../room/graph/room.js';
 import { ResolutionTooLargeError } from '../room/resolution/errors.js';
 import type { QueueChange } from '../store/commit-group.js';
 import type { Store } from '../store/store.js';
-import { chainOf, givenStateOf, groupEvent, knownEvent } from './decision.js';
+import { chainOf, givenStateOf, groupEvent, knownEvent, withRoomState } from './decision.js';
 import type { Judge, Judgement, VerifiedEvent } from './judge.js';
 import { noVerdicts, VERDICT_CODES, type Verdict, type VerdictKind } from './outcome.js';
 import type { Refusal } from './refusal.js';
@@ -23,9 +23,6 @@ export interface Settle {
   readonly reject: (error: unknown) => void;
 }
 
-/** Nobody waits for the verdict: an event from the horizon was answered `waiting` long ago. */
-const NOBODY: Settle = { resolve: () => undefined, reject: () => undefined };
-
 export interface DeciderParts {
   readonly store: Store;
   readonly known: KnownEvents;
@@ -34,6 +31,8 @@ export interface DeciderParts {
   readonly writer: Writer;
   /** An event in the horizon waits for nothing more: give it a turn in its room's lane. */
   readonly callBack: (roomId: RoomId, position: number) => void;
+  /** What became of an event that was answered `waiting` before. */
+  readonly onLateVerdict: (verdict: Verdict) => void;
 }
 
 export class Decider {
@@ -68,18 +67,19 @@ export class Decider {
     }
   }
 
-  /** Decides an event of this server: it is stored when it is accepted, else not at all. */
-  decideLocal(event: VerifiedEvent, settle: Settle): void {
+  /** Decides an event of this server: it is stored when it is accepted, else not at all. Says which. */
+  decideLocal(event: VerifiedEvent, settle: Settle): boolean {
     const { judgement, room } = this.#parts.judge.judge(event);
     if (judgement.kind === 'stored' && judgement.verdict === 'accepted') {
       this.#store(event, judgement, room, settle, []);
-      return;
+      return true;
     }
     const { code, reason } = judgement.kind === 'waiting' ? waitingFor(judgement.missing) : judgement;
     const rule = judgement.kind === 'stored' ? judgement.rule : undefined;
     const { eventId, roomId } = event.pdu;
     const refused = this.refuse({ code, reason, eventId, roomId });
     settle.resolve(rule === undefined ? refused : { ...refused, rule });
+    return false;
   }
 
   /** Decides an event of the horizon that waits for nothing more. */
@@ -97,7 +97,7 @@ export class Decider {
       asOutlier: row.asOutlier,
       givenState: row.givenState,
     };
-    this.#judge(event, NOBODY, [taken]);
+    this.#judge(event, { resolve: this.#parts.onLateVerdict, reject: () => undefined }, [taken]);
   }
 
   #judge(event: VerifiedEvent, settle: Settle, queues: readonly QueueChange[]): void {
@@ -160,7 +160,7 @@ export class Decider {
   ): void {
     const { known, writer, horizon, callBack } = this.#parts;
     if (room === undefined) throw new Error(`event ${event.pdu.eventId} is stored without a room`);
-    const decided = knownEvent(writer.nextSeq(), event, judgement);
+    let decided = knownEvent(writer.nextSeq(), event, judgement);
     const chain = chainOf(decided, known);
     const given = givenStateOf(event, known);
     known.addPending(decided, chain);
@@ -177,15 +177,18 @@ export class Decider {
       );
       return;
     }
+    decided = withRoomState(decided, room);
+    known.addPending(decided, chain);
     this.counts[judgement.verdict]++;
     const { pdu } = event;
     const verdict = verdictOf(judgement.verdict, judgement.code, judgement.reason, pdu);
     const { rule } = judgement;
+    const { seq } = decided;
     this.#parts.writer.submit({
       stored: { known: decided, row: groupEvent(decided, event.bytes, room.number, chain, given) },
       room,
       queues,
-      settle: settling({ ...verdict, seq: decided.seq, ...(rule === undefined ? {} : { rule }) }, settle),
+      settle: settling({ ...verdict, seq, ...(rule === undefined ? {} : { rule }) }, settle),
     });
     for (const position of horizon.arrived(pdu.eventId)) callBack(pdu.roomId, position);
   }

@@ -3,7 +3,9 @@
 import type { EventId } from '../event/ids.js';
 import { isObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
+import { equalBytes } from '../lib/bytes.js';
 import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import type { Room } from '../room/graph/room.js';
 import type { GroupEvent } from '../store/commit-group.js';
 import type { ChainRow, GivenState } from '../store/records.js';
 import type { Judgement, VerifiedEvent } from './judge.js';
@@ -30,13 +32,22 @@ export function knownEvent(seq: number, event: VerifiedEvent, judgement: Stored)
   };
 }
 
+/** The event with the room's current state noted, once the room has taken it in. */
+export function withRoomState(event: KnownEvent, room: Room): KnownEvent {
+  if (event.roots === undefined || event.verdict !== 'accepted') return event;
+  const { root } = room.current();
+  if (equalBytes(root.hash, event.roots.after.hash)) return event;
+  return { ...event, roots: { ...event.roots, room: root } };
+}
+
 /** Who is known under which seq, and who cited them last. */
 export type Citations = Pick<KnownEvents, 'seqOf' | 'newestCiter'>;
 
 /** Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on. */
 export function chainOf(event: Pick<KnownEvent, 'pdu' | 'verdict'>, known: Citations): ChainRow | undefined {
-  if (event.pdu.stateKey === undefined || event.verdict === 'rejected') return undefined;
-  const authSeqs = event.pdu.authEvents.flatMap((id) => known.seqOf(id) ?? []);
+  const { pdu, verdict } = event;
+  if (pdu.stateKey === undefined || pdu.rules.isInternal || verdict === 'rejected') return undefined;
+  const authSeqs = pdu.authEvents.flatMap((id) => known.seqOf(id) ?? []);
   return { authSeqs, citedBefore: authSeqs.map((seq) => known.newestCiter(seq)) };
 }
 

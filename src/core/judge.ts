@@ -97,6 +97,7 @@ export class Judge {
    */
   replay(event: VerifiedEvent, { verdict, code, reason }: StoredJudgement): Judged {
     const { pdu } = event;
+    if (pdu.rules.isInternal) return this.internal(pdu);
     const judgement = { kind: 'stored', verdict, code, reason, rule: undefined } as const;
     if (pdu.type === 'm.room.create') return this.#begin(pdu);
     const room = this.#rooms.find(pdu.roomId);
@@ -108,6 +109,17 @@ export class Judge {
     return { judgement: { ...judgement, roots: { ...roots, current } }, room };
   }
 
+  /** The judgement of this server's own record: it follows what the room holds, and nothing is asked of it. */
+  internal(pdu: Pdu): Judged {
+    const room = this.#rooms.find(pdu.roomId) ?? this.#rooms.begin(pdu);
+    const before = room.current().root;
+    const after = room.states.put(before, pdu);
+    return {
+      judgement: accepted({ after, before, traceId: undefined, current: undefined, room: undefined }),
+      room,
+    };
+  }
+
   /** A create event begins its room; a second one is refused. Its state before is empty. */
   #create(pdu: Pdu, existing: Room | undefined): Judged {
     if (existing !== undefined) return { judgement: dropped('GRAPH_SECOND_CREATE'), room: existing };
@@ -116,6 +128,8 @@ export class Judge {
       const { reason } = refused.verdict;
       return { judgement: { kind: 'dropped', code: 'AUTH_BY_AUTH_EVENTS', reason }, room: undefined };
     }
+    // At any other key it would leave the room's state without a create event: nothing could follow it.
+    if (pdu.stateKey !== '') return { judgement: dropped('GRAPH_NO_HISTORY'), room: undefined };
     return this.#begin(pdu);
   }
 
@@ -123,7 +137,13 @@ export class Judge {
     const room = this.#rooms.begin(pdu);
     const after = room.states.put(EMPTY_ROOT, pdu);
     return {
-      judgement: accepted({ after, before: EMPTY_ROOT, traceId: undefined, current: undefined }),
+      judgement: accepted({
+        after,
+        before: EMPTY_ROOT,
+        traceId: undefined,
+        current: undefined,
+        room: undefined,
+      }),
       room,
     };
   }
@@ -201,7 +221,7 @@ export class Judge {
 
 /** The roots around an event that changes nothing. */
 function unchangedBy({ root, traceId }: ResolvedState): RootsRow {
-  return { after: root, before: root, traceId, current: undefined };
+  return { after: root, before: root, traceId, current: undefined, room: undefined };
 }
 
 function failed(checks: readonly Check[]): Check[] {

@@ -11,7 +11,7 @@ import type { EventRow } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { StateTree } from '../tree/tree.js';
 import { type CommitPath, openCommitPath } from './commit-path.js';
-import { chainOf, groupEvent, knownEvent } from './decision.js';
+import { chainOf, groupEvent, knownEvent, withRoomState } from './decision.js';
 import type { VerifiedEvent } from './judge.js';
 
 export class Replay {
@@ -37,10 +37,12 @@ export class Replay {
       throw new StoreCorruptError(`event ${row.eventId} comes before its room begins`, fields);
     }
     writer.takeSeq(seq);
-    const decided = { ...knownEvent(seq, event, judgement), isPartial: row.isPartial };
+    let decided = { ...knownEvent(seq, event, judgement), isPartial: row.isPartial };
     const chain = chainOf(decided, known);
     known.addPending(decided, chain);
     room.add(decided);
+    decided = withRoomState(decided, room);
+    known.addPending(decided, chain);
     const given = this.#store.given(seq);
     writer.submit({
       stored: { known: decided, row: groupEvent(decided, row.bytes, room.number, chain, given) },
@@ -68,7 +70,8 @@ export class Replay {
   #event(seq: number, row: EventRow): VerifiedEvent {
     const pdu = pduOfRow(row);
     const given = row.hasGivenState ? this.#store.given(seq) : undefined;
-    const needed = row.isOutlier || given !== undefined ? pdu.authEvents : [...pdu.authEvents, ...pdu.prevEvents];
+    const needed =
+      row.isOutlier || given !== undefined ? pdu.authEvents : [...pdu.authEvents, ...pdu.prevEvents];
     const missing = needed.find((id) => !this.#path.known.has(id));
     if (missing !== undefined || (row.hasGivenState && given === undefined)) {
       const what = missing ?? 'the state before it that was given';

@@ -49,6 +49,7 @@ export class Writer {
   #traces: { id: string; value: StoredTrace }[] = [];
   #running: Promise<void> | undefined;
   #failure: Error | undefined;
+  #onTaken: (() => void)[] = [];
   /** Commit groups written, and events in them. */
   readonly stats = { groups: 0, events: 0, groupEventsMax: 0 };
 
@@ -140,11 +141,21 @@ export class Writer {
     while (this.#running !== undefined) await this.#running;
   }
 
+  /** Resolves when the writer has taken what is pending now into a group. */
+  async taken(): Promise<void> {
+    if (this.#decisions.length > 0) await new Promise<void>((resolve) => this.#onTaken.push(resolve));
+  }
+
   async #run(): Promise<void> {
     // Decisions made in the same turn belong into the first group too.
     await Promise.resolve();
-    while (this.#decisions.length > 0) await this.#commit(this.#decisions.splice(0));
+    while (this.#decisions.length > 0) await this.#commit(this.#take());
     this.#running = undefined;
+  }
+
+  #take(): Decision[] {
+    for (const taken of this.#onTaken.splice(0)) taken();
+    return this.#decisions.splice(0);
   }
 
   async #commit(decisions: readonly Decision[]): Promise<void> {
@@ -202,6 +213,6 @@ export class Writer {
 
   #fail(error: unknown, decisions: readonly Decision[]): void {
     this.#failure = toError(error);
-    for (const { settle } of [...decisions, ...this.#decisions.splice(0)]) settle(error);
+    for (const { settle } of [...decisions, ...this.#take()]) settle(error);
   }
 }

@@ -8,6 +8,7 @@ import { rulesOf } from '../event/rules.js';
 import type { SigningKey } from '../event/signing.js';
 import type { PublicKeys } from '../event/verify.js';
 import { Core } from '../core/core.js';
+import type { InternalRecord, InternalRooms } from '../core/internal.js';
 import type { Verdict, VerdictCounts } from '../core/outcome.js';
 import type { ReleasedGroup, ReleaseOptions } from '../core/release.js';
 import { createVerifier } from '../core/verifier.js';
@@ -15,6 +16,8 @@ import { utf8 } from '../lib/bytes.js';
 import type { Answer, AnswerOf } from '../reader/answer.js';
 import { ReaderPool } from '../reader/pool.js';
 import type { Query } from '../reader/query.js';
+import { blame, type BlameEntry } from '../reader/explain/blame.js';
+import { why, type Why, type WhyOptions } from '../reader/explain/why.js';
 import { Reader, type Side } from '../reader/reader.js';
 import { InPlaceRunner, type Outcome, type QueryRunner, type RunOptions } from '../reader/runner.js';
 import type { StateView } from '../reader/state-view.js';
@@ -53,6 +56,8 @@ export interface EngineOptions {
   readonly now?: () => number;
   /** The state-reset alarm. */
   readonly onStateReset?: (traceId: string, record: TraceRecord) => void;
+  /** What became of an event that was answered `waiting` before. */
+  readonly onLateVerdict?: (verdict: Verdict) => void;
 }
 
 /** What is said of an incoming event beside its bytes. */
@@ -67,12 +72,18 @@ export interface ReceiveOptions {
   readonly givenState?: readonly EventId[];
 }
 
+/** What lands with an event. */
+export interface SendOptions {
+  /** Records in internal rooms that are written with the event, or not at all: its transaction id. */
+  readonly alongside?: (event: Pdu) => readonly InternalRecord[];
+}
+
 const NODE_CACHE_BYTES = 32 * 1024 * 1024;
 
 /**
  * Opens an engine on a data folder, or in memory.
  * @throws STORE_LOCKED when another process holds the folder, STORE_SCHEMA_UNKNOWN, STORE_MISSING,
- *   STORE_NOT_OURS, STORE_OPEN_FAILED
+ *   STORE_NOT_OURS, STORE_OPEN_FAILED, STORE_WORK_UNFINISHED after an interrupted rebuild or purge
  */
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const location =
@@ -80,6 +91,14 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
       ? ({ kind: 'memory' } as const)
       : ({ kind: 'folder', path: options.path, create: options.mustExist !== true } as const);
   const store = await Store.open(location, { durability: options.durability ?? 'sync' });
+  return openEngineOn(store, options);
+}
+
+/**
+ * Opens an engine on a store that is open already; closing the engine closes it.
+ * @param options `path`, `mustExist` and `durability` are the store's and not looked at
+ */
+export async function openEngineOn(store: Store, options: EngineOptions = {}): Promise<Engine> {
   const tree = new StateTree(store, new NodeCache(options.nodeCacheBytes ?? NODE_CACHE_BYTES), positionOf);
   const core = await Core.open({
     store,
@@ -88,6 +107,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     now: options.now ?? Date.now,
     ...(options.horizon === undefined ? {} : { horizon: options.horizon }),
     ...(options.onStateReset === undefined ? {} : { onStateReset: options.onStateReset }),
+    ...(options.onLateVerdict === undefined ? {} : { onLateVerdict: options.onLateVerdict }),
   });
   const reader = new Reader(store, tree);
   try {
@@ -139,11 +159,18 @@ export class Engine {
    * @throws ENGINE_FORBIDDEN with rule and reason; ENGINE_NOT_LOCAL without server name and key, or for a sender
    *   of another server; READER_ROOM_UNKNOWN; CORE_CLOSED; STORE_WRITE_FAILED
    */
-  async send(roomId: string, template: LocalTemplate): Promise<Pdu> {
+  async send(roomId: string, template: LocalTemplate, options: SendOptions = {}): Promise<Pdu> {
     const { serverName, key } = this.#identity(template.sender);
-    return this.#create(roomId as RoomId, () =>
-      buildLocalEvent(this.core, roomId as RoomId, template, { serverName, key, now: this.#now() }),
+    return this.#create(
+      roomId as RoomId,
+      () => buildLocalEvent(this.core, roomId as RoomId, template, { serverName, key, now: this.#now() }),
+      options.alongside,
     );
+  }
+
+  /** This server's own records in internal rooms: written in groups, readable at once. */
+  get internal(): InternalRooms {
+    return this.core.internal;
   }
 
   /**
@@ -169,11 +196,15 @@ export class Engine {
     );
   }
 
-  async #create(roomId: RoomId | undefined, build: () => Pdu): Promise<Pdu> {
+  async #create(
+    roomId: RoomId | undefined,
+    build: () => Pdu,
+    alongside: SendOptions['alongside'] = () => [],
+  ): Promise<Pdu> {
     let built: Pdu | undefined;
     const verdict = await this.core.create(roomId, () => {
       built = build();
-      return { pdu: built, bytes: utf8(JSON.stringify(built.json)) };
+      return { pdu: built, bytes: utf8(JSON.stringify(built.json)), alongside: alongside(built) };
     });
     if (verdict.verdict === 'accepted' && built !== undefined) return built;
     const rule = verdict.rule === undefined ? '' : ` (rule ${verdict.rule})`;
@@ -227,6 +258,16 @@ export class Engine {
   query<Q extends Query>(queries: readonly Q[], options?: RunOptions): Promise<Outcome<AnswerOf<Q>>[]>;
   query(asked: Query | readonly Query[], options?: RunOptions): Promise<Answer | Outcome[]> {
     return this.#queries.run(asked, { watermark: this.core.release.watermark, ...options });
+  }
+
+  /** Every check on receipt of an event done again, and what became of it. @throws READER_EVENT_UNKNOWN */
+  why(eventId: string, options?: WhyOptions): Promise<Why> {
+    return why(this.reader, eventId, options);
+  }
+
+  /** Where each entry of a room's state comes from, and what it beat. @throws READER_ROOM_UNKNOWN */
+  blame(roomId: string, type?: string, stateKey?: string): Promise<BlameEntry[]> {
+    return blame(this.reader, roomId, type, stateKey);
   }
 
   /** Commit groups in order, from after a seq, resumable; see `Release`. */

@@ -3,7 +3,23 @@
 // Source: Matrix specification v1.19, rooms/v1 to rooms/v12. Each record is its predecessor with what it changed.
 
 /** The room versions that stateroom speaks. */
-export type RoomVersion = '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9' | '10' | '11' | '12';
+export type RoomVersion =
+  | '1'
+  | '2'
+  | '3'
+  | '4'
+  | '5'
+  | '6'
+  | '7'
+  | '8'
+  | '9'
+  | '10'
+  | '11'
+  | '12'
+  | typeof INTERNAL_VERSION;
+
+/** The version of rooms that exist on this server only; no event from outside may claim it. */
+export const INTERNAL_VERSION = 'stateroom.internal';
 
 /** What redaction keeps beyond the keys that every version keeps. */
 export interface RedactionRules {
@@ -52,6 +68,8 @@ export interface AuthorisationRules {
 /** All that a room version decides. */
 export interface RoomVersionRules {
   readonly version: RoomVersion;
+  /** A room of this server's own records: never federated, not signed, not authorised. */
+  readonly isInternal: boolean;
   /** Where an event's id comes from: a field (1, 2), or the reference hash in standard (3) or URL-safe base64 (4 and later). */
   readonly eventIdFormat: 'field' | 'base64' | 'base64url';
   /** `prev_events` and `auth_events` are `[id, hashes]` pairs (1, 2). */
@@ -74,6 +92,7 @@ export interface RoomVersionRules {
 
 const v1: RoomVersionRules = {
   version: '1',
+  isInternal: false,
   eventIdFormat: 'field',
   referencesAreHashed: true,
   eventIdServerSigns: true,
@@ -177,12 +196,25 @@ const v12: RoomVersionRules = {
   stateResolution: 'v2.1',
 };
 
+/** The record of internal rooms. */
+export const INTERNAL_RULES: RoomVersionRules = {
+  ...v12,
+  version: INTERNAL_VERSION,
+  isInternal: true,
+  roomIdIsCreateHash: false,
+};
+
 /** Every version's record, oldest first. */
 export const ROOM_VERSIONS: readonly RoomVersionRules[] = [v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12];
 
 const byVersion = new Map<string, RoomVersionRules>(ROOM_VERSIONS.map((rules) => [rules.version, rules]));
 
-/** The record of a room version, or undefined when stateroom does not know it. */
+/** The record of a room version of the specification, or undefined when stateroom does not know it. */
 export function rulesOf(version: string): RoomVersionRules | undefined {
   return byVersion.get(version);
+}
+
+/** The record of the version of a stored room, which may be an internal one. */
+export function storedRulesOf(version: string): RoomVersionRules | undefined {
+  return version === INTERNAL_VERSION ? INTERNAL_RULES : byVersion.get(version);
 }

@@ -90,4 +90,3 @@ export class ClockCache<Key, Value> {
     this.#hand = 0;
   }
 }
-

@@ -1,33 +1,36 @@
-// A counting gate: at most so many inside, the others wait in the order in which they came.
+// A gate that lets in so much at once; the rest waits in the order in which it came.
 
-/** Bounds how many are at work at once. */
+/** Bounds what is under way at once, by the summed costs of those inside. */
 export class Gate {
-  readonly #max: number;
-  readonly #waiting: (() => void)[] = [];
-  #inside = 0;
+  readonly #costMax: number;
+  readonly #waiting: Array<{ readonly cost: number; readonly enter: () => void }> = [];
+  #cost = 0;
 
-  constructor(max: number) {
-    this.#max = max;
+  /** @param costMax bound on the sum, in the unit of the costs given to `enter` */
+  constructor(costMax: number) {
+    this.#costMax = costMax;
   }
 
-  /** How many are inside. */
-  get inside(): number {
-    return this.#inside;
-  }
-
-  /** Resolves when there is room inside; every `enter` is followed by one `leave`. */
-  async enter(): Promise<void> {
-    if (this.#inside < this.#max) {
-      this.#inside++;
+  /** Resolves once there is room; one alone always has room. Every `enter` is followed by one `leave`. */
+  async enter(cost: number): Promise<void> {
+    if (this.#waiting.length === 0 && this.#fits(cost)) {
+      this.#cost += cost;
       return;
     }
-    // Whoever leaves hands over its place, so the count does not change.
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await new Promise<void>((enter) => this.#waiting.push({ cost, enter }));
   }
 
-  leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#inside--;
-    else next();
+  /** Leaves, with the cost it entered with. */
+  leave(cost: number): void {
+    this.#cost -= cost;
+    for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.cost); next = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#cost += next.cost;
+      next.enter();
+    }
+  }
+
+  #fits(cost: number): boolean {
+    return this.#cost === 0 || this.#cost + cost <= this.#costMax;
   }
 }

@@ -4,8 +4,9 @@
 // The same code answers in place and in the pool's workers.
 
 import type { EventId, RoomId } from '../event/ids.js';
-import { rulesOf } from '../event/rules.js';
-import { fromHex, toHex } from '../lib/bytes.js';
+import { storedRulesOf } from '../event/rules.js';
+import { equalBytes, fromHex, toHex } from '../lib/bytes.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import { type KnownEvent, KnownEvents } from '../room/graph/known-events.js';
 import { replay, type StoredTrace, type TraceRecord } from '../room/graph/state-resolver.js';
 import { type NodeSink, RoomStates } from '../room/state/room-states.js';
@@ -41,10 +42,19 @@ const NO_SINK = {
 
 const NODE_CACHE_BYTES = 32 * 1024 * 1024;
 
+/** Where a root was found: with the event at a seq, or (seq 0) as the current root of a room. */
+interface RootPlace {
+  readonly roomId: RoomId;
+  readonly seq: number;
+}
+
+const ROOT_PLACES_KEPT = 1_024;
+
 export class Reader {
   readonly store: Store;
   readonly tree: StateTree;
   readonly events: KnownEvents;
+  readonly #rootPlaces = new ClockCache<string, RootPlace>(ROOT_PLACES_KEPT);
 
   /** @param tree shares its node cache with whoever gave it; without one the reader has its own */
   constructor(store: Store, tree?: StateTree) {
@@ -95,7 +105,7 @@ export class Reader {
   /** A state of a room by its root. @throws READER_ROOM_UNKNOWN */
   view(roomId: string, root: RootRef): StateView {
     const room = this.room(roomId);
-    const rules = rulesOf(room.version);
+    const rules = storedRulesOf(room.version);
     if (rules === undefined) {
       throw new StoreCorruptError(`room ${roomId} has the unknown version ${room.version}`, {
         room_id: roomId,
@@ -106,24 +116,50 @@ export class Reader {
 
   /**
    * The state that a name stands for: an event's id, a room's id (its current state), or a root in hex.
+   * @param checkpoint called while a root is looked for; throws to end the search
    * @throws READER_TARGET_INVALID, READER_EVENT_UNKNOWN, READER_ROOM_UNKNOWN, READER_ROOT_UNKNOWN
    */
-  async state(target: string, side: Side = 'after'): Promise<StateView> {
+  async state(target: string, side: Side = 'after', checkpoint: () => void = () => {}): Promise<StateView> {
     if (target.startsWith('$')) return this.stateAt(target, side);
     if (target.startsWith('!')) return this.currentState(target);
     const hash = fromHex(target);
-    if (hash?.length === EMPTY_ROOT.hash.length) return this.#stateOfRoot(toHex(hash));
+    if (hash?.length === EMPTY_ROOT.hash.length) return this.#stateOfRoot(hash, checkpoint);
     throw new TargetError(`${target} is no event id, room id or root`, { target });
   }
 
-  /** Looks for a root among all that are stored: costs a scan, for people who hold a root and nothing else. */
-  async #stateOfRoot(hash: string): Promise<StateView> {
-    for await (const [seq, { after, before }] of this.store.allRoots()) {
-      const root = [after, before].find((candidate) => toHex(candidate.hash) === hash);
-      const event = root && this.store.event(seq);
-      if (root !== undefined && event !== undefined) return this.view(event.roomId, root);
+  /**
+   * Looks for a root among all that are stored: costs a scan, for people who hold a root and nothing else.
+   * Where it was found is remembered, so that its further pages cost no other.
+   */
+  async #stateOfRoot(hash: Uint8Array, checkpoint: () => void): Promise<StateView> {
+    const name = toHex(hash);
+    const remembered = this.#rootPlaces.get(name);
+    const kept = remembered === undefined ? undefined : this.#rootAt(remembered, hash);
+    if (remembered !== undefined && kept !== undefined) return this.view(remembered.roomId, kept);
+    for await (const place of this.#allRootPlaces()) {
+      checkpoint();
+      const root = place.roots.find((candidate) => equalBytes(candidate.hash, hash));
+      const roomId = place.roomId ?? (root && this.store.event(place.seq)?.roomId);
+      if (root === undefined || roomId === undefined) continue;
+      this.#rootPlaces.set(name, { roomId, seq: place.seq }, 1);
+      return this.view(roomId, root);
     }
-    throw new RootUnknownError(`no stored state has the root ${hash}`, { root: hash });
+    throw new RootUnknownError(`no stored state has the root ${name}`, { root: name });
+  }
+
+  /** A room's current root may be no event's: with several forward extremities it is their resolution. */
+  async *#allRootPlaces() {
+    for await (const { roomId, root } of this.store.rooms()) yield { roomId, seq: 0, roots: [root] };
+    for await (const [seq, { after, before }] of this.store.allRoots()) {
+      yield { roomId: undefined, seq, roots: [after, before] };
+    }
+  }
+
+  /** Is the root still where it was? A room moves on; records may be written anew. */
+  #rootAt({ roomId, seq }: RootPlace, hash: Uint8Array): RootRef | undefined {
+    const row = this.store.roots(seq);
+    const roots = seq === 0 ? [this.store.room(roomId)?.root] : [row?.after, row?.before];
+    return roots.find((root) => root !== undefined && equalBytes(root.hash, hash));
   }
 
   /** Every event that set or tried to set a key (or any key of a type), in commit order. */

@@ -32,6 +32,11 @@ export class StateView {
     return this.#states.hash(this.rootRef);
   }
 
+  /** Another state of the same room; costs nothing. */
+  at(root: RootRef): StateView {
+    return new StateView(this.roomId, this.rules, this.#states, root);
+  }
+
   /** The event at a key, or undefined. O(log n) node reads. */
   get(type: string, stateKey = ''): EventId | undefined {
     return this.#states.get(this.rootRef, type, stateKey);

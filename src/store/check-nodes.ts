@@ -46,7 +46,6 @@ export async function checkNodes(frozen: FrozenStore, check: NodeCheck): Promise
     const record = numberOfKey(key);
     records++;
     bytes += value.length;
-    table.addRecord(record);
     source.hold(record, value);
     nodes += checkRecord(source, record, value, table, check);
   }
@@ -69,6 +68,7 @@ function checkRecord(
   );
   if (head === undefined) return 0;
   const { roomNumber, starts } = head;
+  table.addRecord(record, roomNumber);
   onRecord?.(record, roomNumber);
   let nodes = 0;
   for (let index = 0; index + 1 < starts.length; index++) {
@@ -77,7 +77,7 @@ function checkRecord(
     if (!isHole) nodes++;
     if (node !== undefined) {
       for (const child of node.children) {
-        if (!table.holds(child)) onProblem(wrongChild(node, child, table));
+        if (!table.holds(child, roomNumber)) onProblem(wrongChild(node, child, table));
       }
       onNode?.(node, roomNumber);
     }
@@ -92,7 +92,7 @@ function wrongChild({ record, index }: NodeLocation, child: NodeLocation, table:
     code: isThere ? 'NODE_CORRUPT' : 'NODE_MISSING',
     message:
       `tree node ${child.index} of record ${child.record}, which node ${index} of record ${record} refers to, ` +
-      (isThere ? 'is damaged or another one' : 'is not there'),
+      (isThere ? 'is damaged, or another one than it should be' : 'is not there'),
     fields: { record: child.record, index: child.index, from_record: record, from_index: index },
   };
 }

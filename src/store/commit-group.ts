@@ -93,7 +93,16 @@ export const COUNTERS_KEY = 'counters';
 
 /** A group that changes nothing but the counters. */
 export function emptyGroup(counters: Counters): CommitGroup {
-  return { events: [], nodes: [], changedRecords: [], rooms: [], traces: [], cited: [], queues: [], counters };
+  return {
+    events: [],
+    nodes: [],
+    changedRecords: [],
+    rooms: [],
+    traces: [],
+    cited: [],
+    queues: [],
+    counters,
+  };
 }
 
 /** Counters after records were changed. */

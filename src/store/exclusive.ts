@@ -9,7 +9,9 @@ const busy = new WeakSet<Store>();
 /** Runs maintenance alone. @throws STORE_BUSY while other maintenance of this store runs */
 export async function exclusively<Result>(store: Store, work: () => Promise<Result>): Promise<Result> {
   if (busy.has(store)) {
-    throw new StoreBusyError('a collection, purge or rebuild of this store is under way', { path: store.path });
+    throw new StoreBusyError('a collection, purge or rebuild of this store is under way', {
+      path: store.path,
+    });
   }
   busy.add(store);
   try {

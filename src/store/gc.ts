@@ -126,11 +126,12 @@ class Collection {
       mark(room.root, `the row of room ${room.roomId}`);
     }
     for await (const [key, value] of this.#frozen.rows(keyspaceRange('roots'))) {
-      const { after, before, current } = decodeRoots(value);
+      const { after, before, current, room } = decodeRoots(value);
       const what = `the roots row of seq ${numberOfKey(key)}`;
       mark(after, what);
       mark(before, what);
       if (current !== undefined) mark(current, what);
+      if (room !== undefined) mark(room, what);
     }
     for await (const [, value] of this.#frozen.rows(keyspaceRange('traces'))) {
       const { root, inputs } = decodeValue<{ root: RootRef; inputs: readonly RootRef[] }>(value, 'trace');
@@ -155,7 +156,9 @@ class Collection {
     }
   }
 
-  async #sweep(marks: NodeMarks): Promise<Pick<GcReport, 'recordsDeleted' | 'recordsRewritten' | 'bytesFreed'>> {
+  async #sweep(
+    marks: NodeMarks,
+  ): Promise<Pick<GcReport, 'recordsDeleted' | 'recordsRewritten' | 'bytesFreed'>> {
     let recordsDeleted = 0;
     let recordsRewritten = 0;
     let bytesFreed = 0;

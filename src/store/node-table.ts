@@ -1,7 +1,7 @@
 // Every stored node in a few bytes: which there are, and a fingerprint of what each says.
 //
 // A reference (hash, counts, place) is checked against it without reading the node again. It costs 8 bytes a
-// node and 12 a record, so that a million nodes fit in 10 MB. Records come in rising order.
+// node and 16 a record, so that a million nodes fit in 12 MB. Records come in rising order.
 
 import type { NodeLocation, RootRef } from '../tree/types.js';
 
@@ -10,8 +10,9 @@ export type NodeSummary = Pick<RootRef, 'hash' | 'count' | 'joined'>;
 
 export class NodeTable {
   #records = new Float64Array(1024);
-  /** For each record the ordinal of its first node. */
+  /** For each record the ordinal of its first node, and the number of its room. */
   #firsts = new Uint32Array(1024);
+  #rooms = new Uint32Array(1024);
   #prints = new Uint32Array(8192);
   #recordCount = 0;
   #ordinals = 0;
@@ -21,14 +22,16 @@ export class NodeTable {
     return this.#ordinals;
   }
 
-  /** Begins the next record. */
-  addRecord(record: number): void {
+  /** Begins the next record, of a room. */
+  addRecord(record: number, roomNumber: number): void {
     if (this.#recordCount === this.#records.length) {
       this.#records = grown(this.#records, new Float64Array(this.#recordCount * 2));
       this.#firsts = grown(this.#firsts, new Uint32Array(this.#recordCount * 2));
+      this.#rooms = grown(this.#rooms, new Uint32Array(this.#recordCount * 2));
     }
     this.#records[this.#recordCount] = record;
     this.#firsts[this.#recordCount] = this.#ordinals;
+    this.#rooms[this.#recordCount] = roomNumber;
     this.#recordCount++;
   }
 
@@ -46,27 +49,32 @@ export class NodeTable {
 
   /** The number of a place among all, or -1 when there is no such record or it is shorter. */
   ordinalOf({ record, index }: NodeLocation): number {
+    const at = this.#find(record);
+    if (at === -1) return -1;
+    const ordinal = (this.#firsts[at] as number) + index;
+    const end = at + 1 < this.#recordCount ? (this.#firsts[at + 1] as number) : this.#ordinals;
+    return ordinal < end ? ordinal : -1;
+  }
+
+  #find(record: number): number {
     let low = 0;
     let high = this.#recordCount - 1;
     while (low <= high) {
       const middle = (low + high) >> 1;
       const found = this.#records[middle] as number;
-      if (found === record) {
-        const ordinal = (this.#firsts[middle] as number) + index;
-        const end = middle + 1 < this.#recordCount ? (this.#firsts[middle + 1] as number) : this.#ordinals;
-        return ordinal < end ? ordinal : -1;
-      }
+      if (found === record) return middle;
       if (found < record) low = middle + 1;
       else high = middle - 1;
     }
     return -1;
   }
 
-  /** Does the node that the reference names say what the reference says of it? */
-  holds(ref: RootRef): boolean {
+  /** Is the node that the reference names one of the room, and does it say what the reference says of it? */
+  holds(ref: RootRef, roomNumber: number): boolean {
     const ordinal = this.ordinalOf(ref);
     return (
       ordinal !== -1 &&
+      this.#rooms[this.#find(ref.record)] === roomNumber &&
       this.#prints[ordinal * 2] === printLow(ref) &&
       this.#prints[ordinal * 2 + 1] === printHigh(ref)
     );

@@ -44,7 +44,11 @@ const BATCH_ROWS = 1_000;
  * it holds in memory. Costs a scan of the store.
  * @throws STORE_ROOM_UNKNOWN, STORE_BUSY, STORE_WRITE_FAILED
  */
-export async function purgeRoom(store: Store, roomId: string, options: PurgeOptions = {}): Promise<PurgeReport> {
+export async function purgeRoom(
+  store: Store,
+  roomId: string,
+  options: PurgeOptions = {},
+): Promise<PurgeReport> {
   return exclusively(store, async () => {
     const room = roomOf(store, roomId);
     await store.beginWork({ work: 'purge', ...room });
@@ -126,7 +130,8 @@ class Purge {
       if (this.#has(readable(() => decodeNumber(value)) ?? 0)) await this.#purge(key);
     }
     for (const keyOf of [givenKey, rootsKey, chainKey, citedKey]) {
-      for (const seq of this.#all()) if (this.#frozen.get(keyOf(seq)) !== undefined) await this.#purge(keyOf(seq));
+      for (const seq of this.#all())
+        if (this.#frozen.get(keyOf(seq)) !== undefined) await this.#purge(keyOf(seq));
     }
   }
 

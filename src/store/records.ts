@@ -42,6 +42,8 @@ export interface RootsRow {
   readonly traceId: string | undefined;
   /** For a soft-failed event: the current state that did not allow it. */
   readonly current: RootRef | undefined;
+  /** For an accepted event: the room's current state with it, left out where it equals `after` (no other branch). */
+  readonly room: RootRef | undefined;
 }
 
 /** A state event's auth events, and for each the state event that cited it before this one (0: none). */
@@ -111,12 +113,15 @@ type RootTuple = [Uint8Array, number, number, number, number];
 const rootTuple = (root: RootRef): RootTuple => [root.hash, root.record, root.index, root.count, root.joined];
 
 function rootOfTuple([hash, record, index, count, joined]: RootTuple): RootRef {
+  if (!(hash instanceof Uint8Array)) {
+    throw new StoreCorruptError('a stored root has the wrong shape; run `stateroom fsck`', { what: 'root' });
+  }
   return { hash: new Uint8Array(hash), record, index, count, joined };
 }
 
-/** Packs a value; the bytes are our own copy, never part of the packer's pool. */
+/** Packs a value. The bytes lie in the packer's pool, which is never written twice: put them soon, keep them not. */
 function pack(value: unknown): Buffer {
-  return Buffer.from(packr.pack(value));
+  return packr.pack(value);
 }
 
 function unpack<T>(bytes: Uint8Array, what: string): T {
@@ -185,19 +190,21 @@ export function encodeRoots(row: RootsRow): Buffer {
     isSame ? null : rootTuple(row.before),
     row.traceId ?? null,
     current === undefined ? null : rootTuple(current),
+    row.room === undefined ? null : rootTuple(row.room),
   ]);
 }
 
 export function decodeRoots(bytes: Uint8Array): RootsRow {
-  const [after, before, traceId, current] = tuple<
-    [RootTuple, RootTuple | null, string | null, RootTuple | null]
-  >(bytes, 4, 'roots row');
+  const [after, before, traceId, current, room] = tuple<
+    [RootTuple, RootTuple | null, string | null, RootTuple | null, RootTuple | null]
+  >(bytes, 5, 'roots row');
   const root = rootOfTuple(after);
   return {
     after: root,
     before: before === null ? root : rootOfTuple(before),
     traceId: traceId ?? undefined,
     current: current === null ? undefined : rootOfTuple(current),
+    room: room === null ? undefined : rootOfTuple(room),
   };
 }
 

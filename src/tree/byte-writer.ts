@@ -17,6 +17,16 @@ export class ByteWriter {
     return this;
   }
 
+  /** Forgets what was written after the first `length` bytes. */
+  rewind(length: number): void {
+    this.#length = length;
+  }
+
+  /** Writes the byte at `at` anew: for a count that stands before what it counts. */
+  patch(at: number, value: number): void {
+    this.#bytes[at] = value;
+  }
+
   u8(value: number): this {
     this.#reserve(1);
     this.#bytes[this.#length++] = value;
@@ -80,5 +90,8 @@ export class ByteWriter {
 /** The writer that the tree's encoders share. */
 export const writer = new ByteWriter();
 
-/** A second one, for the part of a delta whose length or count must stand before it. */
+/** Another, for the part of a delta whose length or count must stand before it. */
 export const opsWriter = new ByteWriter();
+
+/** Another, for the bodies of the record that is being filled. */
+export const bodyWriter = new ByteWriter();

@@ -3,6 +3,10 @@
 //
 // It keeps shells in a ring; eviction drops a shell's content and nothing else. Nodes of drafts are pinned:
 // they are nowhere else yet, so they are findable but not in the ring until their draft is committed.
+//
+// Every put leaves behind the nodes that it replaced. They go first, the oldest first, unless they were
+// looked at since: without that a long run of puts would fill the cache with its own history and push out
+// the tree that it works on (measured at 30,000 members and 64 MiB: one miss in three puts).
 
 import { assert } from '../lib/errors.js';
 import type { Node } from './node.js';
@@ -38,6 +42,9 @@ export class NodeCache {
   recordReads = 0;
   readonly #ring: Node[] = [];
   readonly #byLocation = new Map<number, Node>();
+  /** Nodes replaced by newer versions, the oldest first from `#nextReplaced` on. */
+  #replaced: Node[] = [];
+  #nextReplaced = 0;
   #hand = 0;
   #bytes = 0;
   #evictions = 0;
@@ -97,12 +104,22 @@ export class NodeCache {
     }
   }
 
+  /** Marks a node that a newer version has replaced. */
+  replaced(node: Node): void {
+    if (node.ringSlot === -1) return;
+    node.visited = false;
+    this.#replaced.push(node);
+  }
+
   /** Drops everything that is not pinned. */
   clear(): void {
+    this.#replaced = [];
+    this.#nextReplaced = 0;
     while (this.#ring.length > 0) this.#drop(this.#ring[this.#ring.length - 1] as Node);
   }
 
   #evictOne(): void {
+    if (this.#evictReplaced()) return;
     for (;;) {
       if (this.#hand >= this.#ring.length) this.#hand = 0;
       const node = this.#ring[this.#hand] as Node;
@@ -114,6 +131,21 @@ export class NodeCache {
       node.visited = false;
       this.#hand++;
     }
+  }
+
+  #evictReplaced(): boolean {
+    while (this.#nextReplaced < this.#replaced.length) {
+      const node = this.#replaced[this.#nextReplaced++] as Node;
+      if (this.#nextReplaced > 1024 && this.#nextReplaced * 2 > this.#replaced.length) {
+        this.#replaced = this.#replaced.slice(this.#nextReplaced);
+        this.#nextReplaced = 0;
+      }
+      if (node.ringSlot === -1 || node.visited) continue;
+      this.#drop(node);
+      this.#evictions++;
+      return true;
+    }
+    return false;
   }
 
   #drop(node: Node): void {
@@ -139,11 +171,11 @@ function locationKey(location: NodeLocation): number {
   return location.record * 256 + location.index;
 }
 
-/** What a content weighs. A whole version that it leans on counts too: it lives as long. */
+/** What a content weighs. A leaf's whole version that it leans on counts too: it lives as long. */
 function contentBytes(node: Node): number {
   const content = node.content;
   if (content === undefined) return 0;
   const items = content.isLeaf ? content.count : content.children.length;
-  const base = content.whole.bytes === content.bytes ? 0 : content.whole.bytes.length;
-  return content.bytes.length + base + NODE_OVERHEAD_BYTES + items * ITEM_OVERHEAD_BYTES;
+  const own = content.bytes.length + NODE_OVERHEAD_BYTES + items * ITEM_OVERHEAD_BYTES;
+  return !content.isLeaf || content.whole.bytes === content.bytes ? own : own + content.whole.bytes.length;
 }

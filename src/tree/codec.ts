@@ -32,9 +32,9 @@ export const VALUE_BYTES_MAX = 4096;
 /** Longest node: far above 16 of the longest entries, and within what is hashed in one call. */
 export const NODE_BYTES_MAX = 8 * 1024 * 1024;
 
-// Layouts are plain arrays: small ones cost a tenth of typed arrays to make, and several are made per change.
+// Layouts are plain arrays: small ones cost a tenth of typed arrays to make.
 
-/** Where the entries of a leaf lie in its bytes. */
+/** Where the entries of a leaf lie in its bytes. Versions of a leaf whose lengths are the same share one. */
 export interface LeafLayout {
   readonly fixed: boolean;
   readonly count: number;
@@ -137,31 +137,49 @@ export function parseInner(bytes: Uint8Array): InnerLayout {
   return { depth, count, ranges, counts, joined, hashes };
 }
 
-/** Writes an inner node; gives its layout too, so that it need not be read back. */
+/** Writes an inner node. */
 export function encodeInner(
   depth: number,
   ranges: readonly number[],
   children: readonly ChildSummary[],
-): { bytes: Uint8Array; layout: InnerLayout } {
-  const counts: number[] = [];
-  const joined: number[] = [];
-  const hashes: number[] = [];
+): Uint8Array {
   writer.begin().u8(INNER).u8(depth).u8(children.length);
   for (let i = 0; i < children.length; i++) {
     const child = children[i] as ChildSummary;
     writer
       .u8(ranges[i] as number)
       .varint(child.count)
-      .varint(child.joined);
-    counts.push(child.count);
-    joined.push(child.joined);
-    hashes.push(writer.length);
-    writer.slice(child.hash, 0, HASH_BYTES);
+      .varint(child.joined)
+      .slice(child.hash, 0, HASH_BYTES);
   }
-  return {
-    bytes: writer.finish(),
-    layout: { depth, count: children.length, ranges, counts, joined, hashes },
-  };
+  return writer.finish();
+}
+
+/**
+ * An inner node with another child at `slot`. The others are copied as they stand: looking at each of them
+ * would cost more than all the rest, as they lie all over the memory.
+ */
+export function replaceInInner(
+  bytes: Uint8Array,
+  slot: number,
+  { hash, count, joined }: ChildSummary,
+): Uint8Array {
+  let at = 4;
+  for (let i = 0; i < slot; i++) at = afterCounts(bytes, at) + HASH_BYTES + 1;
+  return writer
+    .begin()
+    .slice(bytes, 0, at)
+    .varint(count)
+    .varint(joined)
+    .slice(hash, 0, HASH_BYTES)
+    .slice(bytes, afterCounts(bytes, at) + HASH_BYTES, bytes.length)
+    .finish();
+}
+
+/** Where a child's hash begins, given where its counts begin. */
+function afterCounts(bytes: Uint8Array, at: number): number {
+  const joinedAt = at + varintLength(readVarint(bytes, at));
+  return joinedAt + varintLength(readVarint(bytes, joinedAt));
 }
 
 /** A leaf's entry that is being written. */
@@ -186,4 +204,47 @@ export function encodeLeaf(entries: readonly EntryBytes[]): Uint8Array {
   const bytes = writer.finish();
   assert(bytes.length <= NODE_BYTES_MAX, 'a leaf is within the bound of a node');
   return bytes;
+}
+
+/** A leaf with another tag and a value of the same length at an entry; its layout stays. */
+export function overwriteInLeaf(
+  bytes: Uint8Array,
+  { fixed, spans }: LeafLayout,
+  entry: number,
+  tag: number,
+  value: Uint8Array,
+): Uint8Array {
+  const patched = bytes.slice();
+  const keyEnd = spans[entry * 2 + 1] as number;
+  patched[keyEnd] = tag;
+  patched.set(value, valueStart(bytes, fixed, keyEnd));
+  return patched;
+}
+
+/** A leaf of fewer than 127 entries with one more before `entry`; one of 32-byte values takes no other. */
+export function insertInLeaf(
+  bytes: Uint8Array,
+  { fixed, count, spans }: LeafLayout,
+  entry: number,
+  { key, tag, value }: EntryBytes,
+): { bytes: Uint8Array; layout: LeafLayout } {
+  const at = entry === 0 ? 2 : valueEnd(bytes, fixed, spans[entry * 2 - 1] as number);
+  writer
+    .begin()
+    .u8(bytes[0] as number)
+    .u8(count + 1)
+    .slice(bytes, 2, at)
+    .varint(key.length)
+    .raw(key);
+  const keyEnd = writer.length;
+  writer.u8(tag);
+  if (!fixed) writer.varint(value.length);
+  writer.raw(value);
+  const moved = writer.length - at;
+  writer.slice(bytes, at, bytes.length);
+  const longer: number[] = [];
+  for (let i = 0; i < entry * 2; i++) longer.push(spans[i] as number);
+  longer.push(keyEnd - key.length, keyEnd);
+  for (let i = entry * 2; i < count * 2; i++) longer.push((spans[i] as number) + moved);
+  return { bytes: writer.finish(), layout: { fixed, count: count + 1, spans: longer } };
 }

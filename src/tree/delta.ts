@@ -1,11 +1,11 @@
 // Deltas: a node as what differs from the last whole version of it. The format is in physical.ts.
 
 import { HASH_BYTES } from '../lib/blake3.js';
+import { equalBytes } from '../lib/bytes.js';
 import type { ByteReader } from './byte-reader.js';
-import { opsWriter, writer } from './byte-writer.js';
+import { type ByteWriter, opsWriter, writer } from './byte-writer.js';
 import {
   INNER,
-  type InnerLayout,
   KEY_BYTES_MAX,
   type LeafLayout,
   NODE_BYTES_MAX,
@@ -14,9 +14,10 @@ import {
   valueEnd,
 } from './codec.js';
 import { TreeMalformed } from './errors.js';
-import type { Whole } from './node.js';
+import type { InnerWhole, LeafWhole } from './node.js';
+import type { StoredWhole } from './physical.js';
 import { boundNode, readPlace, skipTagAndValue, writeHashAndPlace, writePlace } from './place.js';
-import type { NodeLocation } from './types.js';
+import type { RootRef } from './types.js';
 
 /** Set in the kind byte of a delta. */
 export const DELTA = 0x10;
@@ -26,9 +27,15 @@ const OP_PUT = 0;
 const OP_REMOVE = 1;
 const OP_INSERT = 2;
 
-/** The body of a leaf as a delta against a whole version of the same kind. */
-export function leafDelta(at: NodeLocation, bytes: Uint8Array, layout: LeafLayout, base: Whole): Uint8Array {
-  const baseLayout = parseLeaf(base.bytes);
+/** Writes the body of a leaf as a delta against a whole version of the same kind. */
+export function writeLeafDelta(
+  target: ByteWriter,
+  record: number,
+  bytes: Uint8Array,
+  layout: LeafLayout,
+  base: LeafWhole,
+): void {
+  const baseLayout = base.layout;
   const { fixed } = layout;
   let changes = 0;
   let next = 0;
@@ -59,13 +66,13 @@ export function leafDelta(at: NodeLocation, bytes: Uint8Array, layout: LeafLayou
     next = same + 1;
   }
   remove(baseLayout.count);
-  writer.begin().u8((bytes[0] as number) | DELTA);
-  writePlace(at, base.record, base.index);
-  return writer.varint(changes).append(ops).finishPooled();
+  target.u8((bytes[0] as number) | DELTA);
+  writePlace(target, record, base);
+  target.varint(changes).append(ops);
 }
 
 /** The logical bytes of a leaf whose delta `reader` stands at. */
-export function applyLeafDelta(reader: ByteReader, base: Whole): Uint8Array {
+export function applyLeafDelta(reader: ByteReader, base: StoredWhole): Uint8Array {
   const { bytes } = base;
   const kind = bytes[0] as number;
   const layout = parseLeaf(bytes);
@@ -118,48 +125,44 @@ export function applyLeafDelta(reader: ByteReader, base: Whole): Uint8Array {
   return writer.begin().u8(kind).varint(count).append(entries).finish();
 }
 
-/** Undefined when the two versions do not have the same shape, so that a delta makes no sense. */
-export function innerDelta(
-  at: NodeLocation,
-  bytes: Uint8Array,
-  layout: InnerLayout,
-  locations: readonly number[],
-  base: Whole,
-  baseLocations: readonly number[],
-): Uint8Array | undefined {
-  const before = parseInner(base.bytes);
-  if (before.depth !== layout.depth || !sameRanges(before, layout)) return undefined;
-  const changed: number[] = [];
-  for (let i = 0; i < layout.count; i++) if (!sameChild(i)) changed.push(i);
-  writer.begin().u8(INNER | DELTA);
-  writePlace(at, base.record, base.index);
-  writer.u8(changed.length);
-  for (const i of changed) {
-    const sameCounts = before.counts[i] === layout.counts[i] && before.joined[i] === layout.joined[i];
-    writer.u8(sameCounts ? i : i | COUNTS_FOLLOW);
-    if (!sameCounts) writer.varint(layout.counts[i] as number).varint(layout.joined[i] as number);
-    writeHashAndPlace(at, bytes, layout.hashes[i] as number, locations, i);
+/** Writes the body of an inner node as a delta against a whole version that is split alike. */
+export function writeInnerDelta(
+  target: ByteWriter,
+  record: number,
+  children: readonly RootRef[],
+  base: InnerWhole,
+): void {
+  target.u8(INNER | DELTA);
+  writePlace(target, record, base);
+  const changesAt = target.length;
+  let changes = 0;
+  target.u8(changes);
+  for (let i = 0; i < children.length; i++) {
+    const child = children[i] as RootRef;
+    const before = base.children[i] as RootRef;
+    if (isSameChild(child, before)) continue;
+    const sameCounts = child.count === before.count && child.joined === before.joined;
+    target.u8(sameCounts ? i : i | COUNTS_FOLLOW);
+    if (!sameCounts) target.varint(child.count).varint(child.joined);
+    writeHashAndPlace(target, record, child);
+    changes++;
   }
-  return writer.finishPooled();
+  target.patch(changesAt, changes);
+}
 
-  // A child that came back to what it was in the base is a change all the same when it lies elsewhere:
-  // the stored reference must be the one that this version holds, or collection would miss it.
-  function sameChild(i: number): boolean {
-    const hash = layout.hashes[i] as number;
-    const baseHash = before.hashes[i] as number;
-    return (
-      locations[i * 2] === baseLocations[i * 2] &&
-      locations[i * 2 + 1] === baseLocations[i * 2 + 1] &&
-      equalRanges(bytes, hash, hash + HASH_BYTES, base.bytes, baseHash, baseHash + HASH_BYTES)
-    );
-  }
+/**
+ * A child that came back to what it was in the base is a change all the same when it lies elsewhere: the
+ * stored reference must be the one that this version holds, or collection would miss it.
+ */
+function isSameChild(a: RootRef, b: RootRef): boolean {
+  return a === b || (a.record === b.record && a.index === b.index && equalBytes(a.hash, b.hash));
 }
 
 /** The logical bytes of an inner node whose delta `reader` stands at; sets `locations`, which begin as the base's. */
 export function applyInnerDelta(
   reader: ByteReader,
   record: number,
-  base: Whole,
+  base: StoredWhole,
   locations: number[],
 ): Uint8Array {
   const layout = parseInner(base.bytes);
@@ -193,10 +196,6 @@ export function applyInnerDelta(
     writer.slice(hash.bytes, hash.at, hash.at + HASH_BYTES);
   }
   return writer.finish();
-}
-
-function sameRanges(a: InnerLayout, b: InnerLayout): boolean {
-  return a.count === b.count && a.ranges.every((range, i) => range === b.ranges[i]);
 }
 
 /** The entry of a leaf, from `next` on, that has the key `bytes[keyStart, keyEnd)`; or -1. */

@@ -6,7 +6,7 @@ import { equalBytes } from '../lib/bytes.js';
 import type { NodeCache } from './cache.js';
 import { encodeLeaf, parseInner, parseLeaf } from './codec.js';
 import { TreeNodeCorrupt } from './errors.js';
-import { Inner, Leaf, Node, countTagged } from './node.js';
+import { Inner, InnerWhole, Leaf, LeafWhole, Node, Split, countTagged } from './node.js';
 import type { StoredContent } from './physical.js';
 import { childrenOf, inRecord, readRecord, readStoredContent } from './stored.js';
 import { POSITION_BYTES, type PositionOf, type RecordSource, type RootRef } from './types.js';
@@ -89,14 +89,25 @@ export class NodeLoader {
   }
 
   #contentOf({ bytes, locations, whole }: StoredContent): Leaf | Inner {
-    if (locations === undefined) return new Leaf(parseLeaf(bytes), bytes, whole, this.positionOf);
-    const children = childrenOf(bytes, locations).map((child) => this.#shell(child));
-    return new Inner(parseInner(bytes), bytes, children, whole);
+    const isWhole = whole.bytes === bytes;
+    if (locations === undefined) {
+      const layout = parseLeaf(bytes);
+      const base = new LeafWhole(whole, whole.bytes, isWhole ? layout : undefined);
+      return new Leaf(layout, bytes, base, this.positionOf);
+    }
+    const layout = parseInner(bytes);
+    // A delta does not change how a node is split, so it has its whole version's split.
+    const split = new Split(layout.depth, layout.ranges);
+    const children = childrenOf(bytes, layout, locations).map((child) => this.#shell(child));
+    const { locations: wholeLocations = locations } = whole;
+    const before = (): readonly RootRef[] => childrenOf(whole.bytes, parseInner(whole.bytes), wholeLocations);
+    return new Inner(split, bytes, children, new InnerWhole(whole, split, isWhole ? children : before));
   }
 
   #shell(ref: RootRef): Node {
     const known = this.cache.find(ref);
-    return known !== undefined && equalBytes(known.hash, ref.hash) ? known : new Node(ref);
+    if (known !== undefined && equalBytes(known.hash, ref.hash)) return known;
+    return new Node(ref.hash, ref.count, ref.joined, ref.record, ref.index);
   }
 
   #readRecord(record: number): Uint8Array {
@@ -116,7 +127,9 @@ export class NodeLoader {
 }
 
 function countsAgree(node: Node, content: Leaf | Inner): boolean {
-  if (content.isLeaf) return node.count === content.count && node.joined === countTagged(content);
+  if (content.isLeaf) {
+    return node.count === content.count && node.joined === countTagged(content.bytes, content.layout);
+  }
   let count = 0;
   let joined = 0;
   for (const child of content.children) {
@@ -131,8 +144,8 @@ export const EMPTY_NODE: Node = emptyNode();
 
 function emptyNode(): Node {
   const bytes = encodeLeaf([]);
-  const node = new Node({ hash: blake3(bytes), count: 0, joined: 0, record: 0, index: 0 });
-  const whole = { record: 0, index: 0, bytes, locations: undefined };
+  const node = new Node(blake3(bytes), 0, 0, 0, 0);
+  const whole = new LeafWhole(node, bytes);
   node.content = new Leaf(parseLeaf(bytes), bytes, whole, () => new Uint8Array(POSITION_BYTES));
   return node;
 }

@@ -6,17 +6,85 @@
 //   (hash, count, joined, record, index)
 
 import { compareBytes, equalBytes } from '../lib/bytes.js';
-import { type InnerLayout, type LeafLayout, valueEnd, valueStart } from './codec.js';
-import { COUNTED_TAG, POSITION_BYTES, type PositionOf, type RootRef, type TreeEntry } from './types.js';
+import { type LeafLayout, parseLeaf, valueEnd, valueStart } from './codec.js';
+import {
+  COUNTED_TAG,
+  type NodeLocation,
+  POSITION_BYTES,
+  type PositionOf,
+  type RootRef,
+  type TreeEntry,
+} from './types.js';
 
-/** The last version of a node that was stored whole; later versions are stored as a delta against it. */
-export interface Whole {
+/** How an inner node divides its entries. Versions of a node that divide them alike share one. */
+export class Split {
+  /** The nibble that decides. */
+  readonly depth: number;
+  /** For child i: low << 3 | log2 width. */
+  readonly ranges: readonly number[];
+  /** The child for each nibble, or -1; a child of a wide range stands in several slots. */
+  readonly slots: readonly number[];
+
+  constructor(depth: number, ranges: readonly number[]) {
+    this.depth = depth;
+    this.ranges = ranges;
+    const slots: number[] = new Array(16).fill(-1);
+    ranges.forEach((range, i) => slots.fill(i, range >> 3, (range >> 3) + (1 << (range & 7))));
+    this.slots = slots;
+  }
+
+  equals(other: Split): boolean {
+    if (this === other) return true;
+    const { ranges } = other;
+    return (
+      this.depth === other.depth &&
+      this.ranges.length === ranges.length &&
+      this.ranges.every((range, i) => range === ranges[i])
+    );
+  }
+}
+
+/** The last version of a leaf that was stored whole; later versions are stored as a delta against it. */
+export class LeafWhole implements NodeLocation {
   readonly record: number;
   readonly index: number;
-  /** Logical bytes of that version. */
   readonly bytes: Uint8Array;
-  /** For inner nodes where each child lies: record, index, record, index... */
-  readonly locations: readonly number[] | undefined;
+  #layout: LeafLayout | undefined;
+
+  constructor({ record, index }: NodeLocation, bytes: Uint8Array, layout?: LeafLayout) {
+    this.record = record;
+    this.index = index;
+    this.bytes = bytes;
+    this.#layout = layout;
+  }
+
+  get layout(): LeafLayout {
+    return (this.#layout ??= parseLeaf(this.bytes));
+  }
+}
+
+/** The same of an inner node. When it was read from a record its children are made when first looked at. */
+export class InnerWhole implements NodeLocation {
+  readonly record: number;
+  readonly index: number;
+  readonly split: Split;
+  #children: readonly RootRef[] | (() => readonly RootRef[]);
+
+  constructor(
+    { record, index }: NodeLocation,
+    split: Split,
+    children: readonly RootRef[] | (() => readonly RootRef[]),
+  ) {
+    this.record = record;
+    this.index = index;
+    this.split = split;
+    this.#children = children;
+  }
+
+  get children(): readonly RootRef[] {
+    if (typeof this.#children === 'function') this.#children = this.#children();
+    return this.#children;
+  }
 }
 
 /** The shell of a node. Every shell is also a RootRef: any node may serve as the root of a tree. */
@@ -33,47 +101,51 @@ export class Node implements RootRef {
   /** Place in the cache's ring, or -1. */
   ringSlot = -1;
 
-  constructor(ref: RootRef) {
-    this.hash = ref.hash;
-    this.count = ref.count;
-    this.joined = ref.joined;
-    this.record = ref.record;
-    this.index = ref.index;
+  constructor(hash: Uint8Array, count: number, joined: number, record: number, index: number) {
+    this.hash = hash;
+    this.count = count;
+    this.joined = joined;
+    this.record = record;
+    this.index = index;
   }
 }
 
 /** An inner node's content. */
 export class Inner {
   readonly isLeaf = false;
-  readonly depth: number;
   readonly bytes: Uint8Array;
-  readonly whole: Whole;
-  /** For child i: low << 3 | log2 width. */
-  readonly ranges: readonly number[];
+  readonly split: Split;
   readonly children: readonly Node[];
-  /** The child for each nibble; a child of a wide range stands in several slots. */
-  readonly slots: ReadonlyArray<Node | undefined>;
+  readonly whole: InnerWhole;
   /** Position of some entry below, for the nibbles that the path to this node skips. */
-  sample: Uint8Array | undefined = undefined;
+  sample: Uint8Array | undefined;
 
   constructor(
-    layout: Pick<InnerLayout, 'depth' | 'ranges'>,
+    split: Split,
     bytes: Uint8Array,
     children: readonly Node[],
-    whole: Whole,
+    whole: InnerWhole,
+    sample?: Uint8Array,
   ) {
-    this.depth = layout.depth;
     this.bytes = bytes;
-    this.whole = whole;
-    this.ranges = layout.ranges;
+    this.split = split;
     this.children = children;
-    const slots: (Node | undefined)[] = new Array(16).fill(undefined);
-    for (let i = 0; i < children.length; i++) {
-      const range = layout.ranges[i] as number;
-      const low = range >> 3;
-      for (let nibble = low; nibble < low + (1 << (range & 7)); nibble++) slots[nibble] = children[i];
-    }
-    this.slots = slots;
+    this.whole = whole;
+    this.sample = sample;
+  }
+
+  get depth(): number {
+    return this.split.depth;
+  }
+
+  get ranges(): readonly number[] {
+    return this.split.ranges;
+  }
+
+  /** The child in whose range a nibble lies. */
+  childAt(nibble: number): Node | undefined {
+    const slot = this.split.slots[nibble] as number;
+    return slot === -1 ? undefined : this.children[slot];
   }
 }
 
@@ -81,11 +153,8 @@ export class Inner {
 export class Leaf {
   readonly isLeaf = true;
   readonly bytes: Uint8Array;
-  readonly whole: Whole;
-  readonly count: number;
-  readonly fixed: boolean;
-  /** For entry i: [2i] where the key begins in `bytes`, [2i + 1] where it ends. */
-  readonly spans: readonly number[];
+  readonly layout: LeafLayout;
+  readonly whole: LeafWhole;
   readonly #positionOf: PositionOf;
   #positions: Uint8Array | undefined;
   #entries: (LeafEntry | undefined)[] | undefined = undefined;
@@ -93,17 +162,24 @@ export class Leaf {
   constructor(
     layout: LeafLayout,
     bytes: Uint8Array,
-    whole: Whole,
+    whole: LeafWhole,
     positionOf: PositionOf,
     positions?: Uint8Array,
   ) {
     this.bytes = bytes;
+    this.layout = layout;
     this.whole = whole;
-    this.count = layout.count;
-    this.fixed = layout.fixed;
-    this.spans = layout.spans;
     this.#positionOf = positionOf;
     this.#positions = positions;
+  }
+
+  get count(): number {
+    return this.layout.count;
+  }
+
+  /** The positions, if they have been needed before. */
+  get knownPositions(): Uint8Array | undefined {
+    return this.#positions;
   }
 
   /** Positions of all entries, 16 bytes each; computed from the keys when first needed, then kept. */
@@ -116,11 +192,19 @@ export class Leaf {
   }
 
   keyOf(i: number): Uint8Array {
-    return this.bytes.subarray(this.spans[i * 2], this.spans[i * 2 + 1]);
+    const { spans } = this.layout;
+    return this.bytes.subarray(spans[i * 2], spans[i * 2 + 1]);
   }
 
   tagOf(i: number): number {
-    return this.bytes[this.spans[i * 2 + 1] as number] as number;
+    return this.bytes[this.layout.spans[i * 2 + 1] as number] as number;
+  }
+
+  valueOf(i: number): Uint8Array {
+    const { bytes } = this;
+    const { fixed, spans } = this.layout;
+    const keyEnd = spans[i * 2 + 1] as number;
+    return bytes.subarray(valueStart(bytes, fixed, keyEnd), valueEnd(bytes, fixed, keyEnd));
   }
 
   /** Entry i, made once. */
@@ -135,7 +219,8 @@ export class Leaf {
    * (a common beginning is the rule: a type, a sigil), so the comparison runs outwards from there.
    */
   find(key: Uint8Array): number {
-    const { bytes, spans, count } = this;
+    const { bytes } = this;
+    const { spans, count } = this.layout;
     const length = key.length;
     const middle = length >> 1;
     for (let i = 0; i < count; i++) {
@@ -190,20 +275,14 @@ export class LeafEntry implements TreeEntry {
   }
 
   get value(): Uint8Array {
-    if (this.#value !== undefined) return this.#value;
-    const { bytes, fixed, spans } = this.leaf;
-    const keyEnd = spans[this.index * 2 + 1] as number;
-    this.#value = bytes.subarray(valueStart(bytes, fixed, keyEnd), valueEnd(bytes, fixed, keyEnd));
-    return this.#value;
+    return (this.#value ??= this.leaf.valueOf(this.index));
   }
 }
 
 /** How many entries of a leaf have the counted tag. */
-export function countTagged(leaf: Pick<Leaf, 'bytes' | 'spans' | 'count'>): number {
+export function countTagged(bytes: Uint8Array, { count, spans }: LeafLayout): number {
   let tagged = 0;
-  for (let i = 0; i < leaf.count; i++) {
-    if (leaf.bytes[leaf.spans[i * 2 + 1] as number] === COUNTED_TAG) tagged++;
-  }
+  for (let i = 0; i < count; i++) if (bytes[spans[i * 2 + 1] as number] === COUNTED_TAG) tagged++;
   return tagged;
 }
 

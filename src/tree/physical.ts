@@ -17,10 +17,9 @@
 
 import { HASH_BYTES } from '../lib/blake3.js';
 import { ByteReader } from './byte-reader.js';
-import { writer } from './byte-writer.js';
+import { bodyWriter, writer } from './byte-writer.js';
 import {
   INNER,
-  type InnerLayout,
   KEY_BYTES_MAX,
   LEAF_FIXED,
   LEAF_SIZED,
@@ -28,21 +27,30 @@ import {
   isLeafKind,
   valueEnd,
 } from './codec.js';
-import { DELTA, applyInnerDelta, applyLeafDelta, innerDelta, leafDelta } from './delta.js';
+import { DELTA, applyInnerDelta, applyLeafDelta, writeInnerDelta, writeLeafDelta } from './delta.js';
 import { TreeMalformed } from './errors.js';
-import type { Whole } from './node.js';
+import type { InnerWhole, LeafWhole, Split } from './node.js';
 import { boundNode, readPlace, skipTagAndValue, writeHashAndPlace } from './place.js';
-import type { NodeLocation } from './types.js';
+import type { NodeLocation, RootRef } from './types.js';
 
 /** Bytes of one change: an index, a hash or value, and a few for counts and place. */
 const CHANGE_BYTES = 37;
 const DELTA_WHOLE_BYTES_MIN = 330;
 
+/** A node that is stored whole, as it was read. */
+export interface StoredWhole extends NodeLocation {
+  /** Logical bytes. */
+  readonly bytes: Uint8Array;
+  /** For inner nodes where each child lies: record, index, record, index... */
+  readonly locations: readonly number[] | undefined;
+}
+
 /** A node read from its record: logical bytes, where its children lie, and the whole version it leans on. */
 export interface StoredContent {
   readonly bytes: Uint8Array;
   readonly locations: readonly number[] | undefined;
-  readonly whole: Whole;
+  /** The node itself when it is stored whole. */
+  readonly whole: StoredWhole;
 }
 
 /** Is a delta of this length better than storing a node of `wholeLength` bytes whole? */
@@ -51,39 +59,54 @@ function deltaPays(deltaLength: number, wholeLength: number): boolean {
   return deltaLength <= Math.min(wholeLength / 2, Math.sqrt(2 * CHANGE_BYTES * wholeLength));
 }
 
-/** A leaf's body, and whether it is a delta. `base` is the last whole version of the same leaf. */
-export function encodeLeafBody(
-  at: NodeLocation,
+/**
+ * Writes a leaf's body into the body writer; answers with `base` when it is a delta against that.
+ * @param base the last whole version of the same leaf
+ */
+export function writeLeafBody(
+  record: number,
   bytes: Uint8Array,
   layout: LeafLayout,
-  base: Whole | undefined,
-): { body: Uint8Array; isDelta: boolean } {
+  base: LeafWhole | undefined,
+): LeafWhole | undefined {
   if (base !== undefined && bytes.length >= DELTA_WHOLE_BYTES_MIN && base.bytes[0] === bytes[0]) {
-    const body = leafDelta(at, bytes, layout, base);
-    if (deltaPays(body.length, bytes.length)) return { body, isDelta: true };
+    const start = bodyWriter.length;
+    writeLeafDelta(bodyWriter, record, bytes, layout, base);
+    if (deltaPays(bodyWriter.length - start, bytes.length)) return base;
+    bodyWriter.rewind(start);
   }
-  return { body: wholeLeaf(bytes, layout), isDelta: false };
+  writeWholeLeaf(bytes, layout);
+  return undefined;
 }
 
-/** An inner node's body, and whether it is a delta. */
-export function encodeInnerBody(
-  at: NodeLocation,
-  bytes: Uint8Array,
-  layout: InnerLayout,
-  locations: readonly number[],
-  base: Whole | undefined,
-): { body: Uint8Array; isDelta: boolean } {
-  if (base?.locations !== undefined && bytes.length >= DELTA_WHOLE_BYTES_MIN) {
-    const body = innerDelta(at, bytes, layout, locations, base, base.locations);
-    if (body !== undefined && deltaPays(body.length, bytes.length)) return { body, isDelta: true };
+/**
+ * Writes an inner node's body into the body writer; answers with `base` when it is a delta against that.
+ * @param byteLength of the logical bytes
+ * @param base the last whole version of the same node
+ */
+export function writeInnerBody(
+  record: number,
+  byteLength: number,
+  split: Split,
+  children: readonly RootRef[],
+  base: InnerWhole | undefined,
+): InnerWhole | undefined {
+  if (base !== undefined && byteLength >= DELTA_WHOLE_BYTES_MIN && split.equals(base.split)) {
+    const start = bodyWriter.length;
+    writeInnerDelta(bodyWriter, record, children, base);
+    if (deltaPays(bodyWriter.length - start, byteLength)) return base;
+    bodyWriter.rewind(start);
   }
-  writer.begin().u8(INNER).u8(layout.depth).u8(layout.count);
-  for (let i = 0; i < layout.count; i++) {
-    writer.u8(layout.ranges[i] as number);
-    writer.varint(layout.counts[i] as number).varint(layout.joined[i] as number);
-    writeHashAndPlace(at, bytes, layout.hashes[i] as number, locations, i);
+  bodyWriter.u8(INNER).u8(split.depth).u8(children.length);
+  for (let i = 0; i < children.length; i++) {
+    const child = children[i] as RootRef;
+    bodyWriter
+      .u8(split.ranges[i] as number)
+      .varint(child.count)
+      .varint(child.joined);
+    writeHashAndPlace(bodyWriter, record, child);
   }
-  return { body: writer.finishPooled(), isDelta: false };
+  return undefined;
 }
 
 /** Where the whole version lies that a body leans on; undefined when the body is whole. */
@@ -117,21 +140,19 @@ export function decodeBody(
 
 // ---- whole bodies
 
-function wholeLeaf(bytes: Uint8Array, { fixed, count, spans }: LeafLayout): Uint8Array {
+function writeWholeLeaf(bytes: Uint8Array, { fixed, count, spans }: LeafLayout): void {
   const shared = sharedKeyBytes(bytes, count, spans);
-  writer
-    .begin()
+  bodyWriter
     .u8(fixed ? LEAF_FIXED : LEAF_SIZED)
     .varint(count)
     .varint(shared);
-  if (count > 0) writer.slice(bytes, spans[0] as number, (spans[0] as number) + shared);
+  if (count > 0) bodyWriter.slice(bytes, spans[0] as number, (spans[0] as number) + shared);
   for (let i = 0; i < count; i++) {
     const keyEnd = spans[i * 2 + 1] as number;
     const restStart = (spans[i * 2] as number) + shared;
     // After the key come tag, length and value just as in the logical bytes.
-    writer.varint(keyEnd - restStart).slice(bytes, restStart, valueEnd(bytes, fixed, keyEnd));
+    bodyWriter.varint(keyEnd - restStart).slice(bytes, restStart, valueEnd(bytes, fixed, keyEnd));
   }
-  return writer.finishPooled();
 }
 
 /** How many bytes begin every key of a leaf. */

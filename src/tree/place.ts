@@ -4,27 +4,21 @@
 import { HASH_BYTES } from '../lib/blake3.js';
 import { assert } from '../lib/errors.js';
 import type { ByteReader } from './byte-reader.js';
-import { writer } from './byte-writer.js';
+import type { ByteWriter } from './byte-writer.js';
 import { FIXED_VALUE_BYTES, LEAF_FIXED, NODE_BYTES_MAX, VALUE_BYTES_MAX } from './codec.js';
 import { TreeMalformed } from './errors.js';
-import { NODES_PER_RECORD_MAX, type NodeLocation } from './types.js';
+import { NODES_PER_RECORD_MAX, type NodeLocation, type RootRef } from './types.js';
 
-/** Writes what a parent says of child `child`: its hash, at `hash` in `bytes`, and where it lies. */
-export function writeHashAndPlace(
-  at: NodeLocation,
-  bytes: Uint8Array,
-  hash: number,
-  locations: readonly number[],
-  child: number,
-): void {
-  writer.slice(bytes, hash, hash + HASH_BYTES);
-  writePlace(at, locations[child * 2] as number, locations[child * 2 + 1] as number);
+/** Writes a child's hash and where it lies, seen from record `ownRecord`. */
+export function writeHashAndPlace(target: ByteWriter, ownRecord: number, child: RootRef): void {
+  target.slice(child.hash, 0, HASH_BYTES);
+  writePlace(target, ownRecord, child);
 }
 
-/** Writes where a node lies, seen from a node at `at`. */
-export function writePlace(at: NodeLocation, record: number, index: number): void {
-  assert(record > 0 && record <= at.record, 'a node refers to records up to its own');
-  writer.varint(at.record - record).varint(index);
+/** Writes where a node lies, seen from record `ownRecord`. */
+export function writePlace(target: ByteWriter, ownRecord: number, { record, index }: NodeLocation): void {
+  assert(record > 0 && record <= ownRecord, 'a node refers to records up to its own');
+  target.varint(ownRecord - record).varint(index);
 }
 
 /** Reads where a node lies, seen from record `ownRecord`. */

@@ -8,7 +8,7 @@ import { assert } from '../lib/errors.js';
 import { NODE_BYTES_MAX, isLeafKind, parseInner, parseLeaf } from './codec.js';
 import { TreeMalformed, TreeProofInvalid } from './errors.js';
 import type { NodeLoader } from './loader.js';
-import { Leaf, type Node } from './node.js';
+import { Leaf, LeafWhole, type Node } from './node.js';
 import { NIBBLES, nibbleAt } from './position.js';
 import { POSITION_BYTES, type TreeEntry, type TreeKey } from './types.js';
 
@@ -29,7 +29,7 @@ export function proveKey(loader: NodeLoader, root: Node, key: TreeKey): Proof {
   while (node !== undefined) {
     const content = loader.content(node);
     nodes.push(content.bytes);
-    node = content.isLeaf ? undefined : content.slots[nibbleAt(key.position, content.depth)];
+    node = content.isLeaf ? undefined : content.childAt(nibbleAt(key.position, content.depth));
   }
   return { nodes };
 }
@@ -81,7 +81,7 @@ function follow(rootHash: Uint8Array, key: TreeKey, nodes: readonly Uint8Array[]
 }
 
 function inLeaf(bytes: Uint8Array, key: TreeKey): Proven {
-  const whole = { record: 0, index: 0, bytes, locations: undefined };
+  const whole = new LeafWhole({ record: 0, index: 0 }, bytes);
   const leaf = new Leaf(parseLeaf(bytes), bytes, whole, () => key.position);
   const found = leaf.find(key.bytes);
   if (found === -1) return { present: false, entry: undefined };

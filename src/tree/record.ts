@@ -28,10 +28,27 @@ export function encodeRecord(
   bodies: ReadonlyArray<Uint8Array | undefined>,
   header: Uint8Array = NO_HEADER,
 ): Uint8Array {
-  writer.begin().u8(FORMAT).varint(header.length).raw(header).varint(bodies.length);
-  for (const body of bodies) writer.varint(body === undefined ? 0 : body.length);
+  begin(
+    bodies.map((body) => body?.length ?? 0),
+    header,
+  );
   for (const body of bodies) if (body !== undefined) writer.raw(body);
   return writer.finish();
+}
+
+/** The same of bodies that lie one after the other already. */
+export function packRecord(
+  lengths: readonly number[],
+  bodies: Uint8Array,
+  header: Uint8Array = NO_HEADER,
+): Uint8Array {
+  begin(lengths, header);
+  return writer.raw(bodies).finish();
+}
+
+function begin(lengths: readonly number[], header: Uint8Array): void {
+  writer.begin().u8(FORMAT).varint(header.length).raw(header).varint(lengths.length);
+  for (const length of lengths) writer.varint(length);
 }
 
 /**

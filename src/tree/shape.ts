@@ -15,7 +15,7 @@
 
 import { assert } from '../lib/errors.js';
 import type { NodeLoader } from './loader.js';
-import { Node, type Whole } from './node.js';
+import { type InnerWhole, type LeafWhole, Node, Split } from './node.js';
 import { NIBBLES, nibbleAt, sharedNibbles } from './position.js';
 import type { TreeEntry } from './types.js';
 
@@ -25,9 +25,9 @@ export const LEAF_ENTRIES_MAX = 16;
 /** A leaf to be made, of entries in order. `base` is the last whole version of the leaf that it follows. */
 export class LeafPlan {
   readonly entries: readonly TreeEntry[];
-  readonly base: Whole | undefined;
+  readonly base: LeafWhole | undefined;
 
-  constructor(entries: readonly TreeEntry[], base?: Whole) {
+  constructor(entries: readonly TreeEntry[], base?: LeafWhole) {
     this.entries = entries;
     this.base = base;
   }
@@ -39,16 +39,13 @@ export class LeafPlan {
 
 /** An inner node to be made. */
 export class InnerPlan {
-  readonly depth: number;
-  /** For child i: low << 3 | log2 width. */
-  readonly ranges: readonly number[];
+  readonly split: Split;
   readonly children: readonly Plan[];
   readonly count: number;
-  readonly base: Whole | undefined;
+  readonly base: InnerWhole | undefined;
 
-  constructor(depth: number, ranges: readonly number[], children: readonly Plan[], base?: Whole) {
-    this.depth = depth;
-    this.ranges = ranges;
+  constructor(split: Split, children: readonly Plan[], base?: InnerWhole) {
+    this.split = split;
     this.children = children;
     let count = 0;
     for (const child of children) count += child.count;
@@ -70,7 +67,7 @@ export interface Piece {
 }
 
 /** The plan of a set of entries in tree order; undefined for none. `base` is kept if it makes a leaf. */
-export function planEntries(entries: readonly TreeEntry[], base?: Whole): Plan | undefined {
+export function planEntries(entries: readonly TreeEntry[], base?: LeafWhole): Plan | undefined {
   const first = entries[0];
   const last = entries[entries.length - 1];
   if (first === undefined || last === undefined) return undefined;
@@ -90,7 +87,7 @@ export function assemble(
   loader: NodeLoader,
   depth: number,
   pieces: readonly Piece[],
-  base?: Whole,
+  base?: InnerWhole,
 ): Plan | undefined {
   const only = pieces[0];
   if (only === undefined) return undefined;
@@ -102,10 +99,10 @@ export function assemble(
   return innerOf(depth, parts, base);
 }
 
-function innerOf(depth: number, parts: readonly Piece[], base?: Whole): InnerPlan {
+function innerOf(depth: number, parts: readonly Piece[], base?: InnerWhole): InnerPlan {
   const ranges = parts.map(({ low, log }) => (low << 3) | log);
   const children = parts.map(({ plan }) => plan);
-  return new InnerPlan(depth, ranges, children, base);
+  return new InnerPlan(new Split(depth, ranges), children, base);
 }
 
 type Gather = (plan: Plan) => readonly TreeEntry[];

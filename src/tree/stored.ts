@@ -2,7 +2,7 @@
 // with what it refers to. No cache and no tree is needed, only a way to read records.
 
 import { HASH_BYTES, blake3 } from '../lib/blake3.js';
-import { parseInner, parseLeaf } from './codec.js';
+import { type InnerLayout, parseInner, parseLeaf } from './codec.js';
 import { TreeMalformed, TreeNodeCorrupt, TreeNodeMissing } from './errors.js';
 import { countTagged } from './node.js';
 import { type StoredContent, baseOf, decodeBody } from './physical.js';
@@ -44,22 +44,18 @@ export function readStoredNode(source: RecordSource, at: NodeLocation): StoredNo
     const hash = blake3(bytes);
     if (locations === undefined) {
       const layout = parseLeaf(bytes);
-      const joined = countTagged({ bytes, ...layout });
+      const joined = countTagged(bytes, layout);
       return { record, index, hash, bytes, isLeaf: true, children: [], base, count: layout.count, joined };
     }
-    const children = childrenOf(bytes, locations);
+    const children = childrenOf(bytes, parseInner(bytes), locations);
     const count = children.reduce((sum, child) => sum + child.count, 0);
     const joined = children.reduce((sum, child) => sum + child.joined, 0);
     return { record, index, hash, bytes, isLeaf: false, children, base, count, joined };
   });
 }
 
-/**
- * What an inner node says of its children, and where they lie.
- * @throws TREE_MALFORMED
- */
-export function childrenOf(bytes: Uint8Array, locations: readonly number[]): RootRef[] {
-  const layout = parseInner(bytes);
+/** What an inner node says of its children, and where they lie. */
+export function childrenOf(bytes: Uint8Array, layout: InnerLayout, locations: readonly number[]): RootRef[] {
   return layout.hashes.map((at, i) => ({
     hash: bytes.subarray(at, at + HASH_BYTES),
     count: layout.counts[i] as number,

@@ -10,13 +10,13 @@
 
 import type { NodeCache, NodeCacheStats } from './cache.js';
 import { diffNodes } from './diff.js';
-import { type Draft, makeDraft } from './draft.js';
+import { type Draft, draftUpdate, makeDraft } from './draft.js';
 import { EMPTY_NODE, NodeLoader } from './loader.js';
 import type { Node } from './node.js';
-import { comparePlaces } from './position.js';
+import { comparePlaces, nibbleAt } from './position.js';
 import { type Proof, proveKey } from './proof.js';
 import { type ScanOptions, countPrefix, scanEntries } from './scan.js';
-import { type Plan, planEntries } from './shape.js';
+import { planEntries } from './shape.js';
 import type {
   AllocateRecord,
   Change,
@@ -29,7 +29,7 @@ import type {
   TreeEntry,
   TreeKey,
 } from './types.js';
-import { type Edit, planUpdate, putsOf, sortEdits } from './update.js';
+import { type Edit, putsOf, sortEdits } from './update.js';
 
 /** The root of the tree of nothing: BLAKE3 of `01 00`, in no record. */
 export const EMPTY_ROOT: RootRef = EMPTY_NODE;
@@ -73,9 +73,7 @@ export class StateTree {
         const found = content.find(key.bytes);
         return found === -1 ? undefined : content.entry(found);
       }
-      const { depth } = content;
-      const byte = position[depth >> 1] as number;
-      node = content.slots[(depth & 1) === 0 ? byte >> 4 : byte & 15];
+      node = content.childAt(nibbleAt(position, content.depth));
     } while (node !== undefined);
     return undefined;
   }
@@ -114,13 +112,12 @@ export class StateTree {
    * when nothing changes the draft's root is the old one and nothing is new.
    */
   update(root: RootRef, changes: Iterable<Change>, allocate: AllocateRecord): Draft {
-    const node = this.#loader.resolve(root);
-    return this.#draft(planUpdate(this.#loader, node, 0, sortEdits(changes)), allocate);
+    return draftUpdate(this.#loader, this.#loader.resolve(root), sortEdits(changes), allocate);
   }
 
   /** A tree of entries in any order, from nothing; of several with one key the last counts. */
   build(entries: Iterable<NewEntry>, allocate: AllocateRecord): Draft {
-    return this.#draft(planEntries(putsOf(sortEdits(entries))), allocate);
+    return makeDraft(this.#loader, planEntries(putsOf(sortEdits(entries))), allocate);
   }
 
   /**
@@ -143,7 +140,7 @@ export class StateTree {
       else edits.push({ position, key, tag: 0, value: undefined });
     }
     for (; next < wanted.length; next++) edits.push(wanted[next] as Edit);
-    return this.#draft(planUpdate(this.#loader, this.#loader.resolve(base), 0, edits), allocate);
+    return draftUpdate(this.#loader, this.#loader.resolve(base), edits, allocate);
   }
 
   /** The path of a key as a proof that it is there, or is not; checked by `verifyProof`. */
@@ -154,9 +151,5 @@ export class StateTree {
   /** To be called after records were rewritten or deleted (garbage collection, purge, repair). */
   forgetRecords(): void {
     this.#loader.forgetRecords();
-  }
-
-  #draft(plan: Plan | undefined, allocate: AllocateRecord): Draft {
-    return makeDraft(this.#loader, plan, allocate);
   }
 }

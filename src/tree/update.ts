@@ -173,8 +173,7 @@ function planInner(loader: NodeLoader, node: Node, inner: Inner, edits: readonly
   if (!isChanged && fills.length === 0) return node;
   // The usual case: nothing new between the children, none that shrank (so nothing can merge), and no leaf
   // of several nibbles outgrown. The ranges stay as they are.
-  if (keepsShape && fills.length === 0)
-    return new InnerPlan(depth, ranges, plans.filter(isPlan), inner.whole);
+  if (keepsShape && fills.length === 0) return new InnerPlan(inner.split, plans.filter(isPlan), inner.whole);
   const pieces = [...fills];
   plans.forEach((plan, i) => {
     const range = ranges[i] as number;

@@ -6,7 +6,11 @@ import { ClockCache } from '../../src/lib/clock-cache.js';
 const test = suite('ClockCache');
 
 test('the sizes held never exceed the bound, and a hit gives what was set last', () => {
-  const operation = fc.tuple(fc.constantFrom('set', 'get', 'delete'), fc.nat(20), fc.integer({ min: 1, max: 30 }));
+  const operation = fc.tuple(
+    fc.constantFrom('set', 'get', 'delete'),
+    fc.nat(20),
+    fc.integer({ min: 1, max: 30 }),
+  );
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
       const cache = new ClockCache<number, number>(100);

@@ -114,7 +114,7 @@ test('bytes of strangers give a typed refusal, whatever root they claim', () => 
 
 test('refuses a path that does not go down, even when its hashes fit', () => {
   const leaf = { hash: blake3(Uint8Array.of(1, 0)), count: 17, joined: 0 };
-  const lower = encodeInner(3, [0x00, 0x08], [leaf, leaf]).bytes;
+  const lower = encodeInner(3, [0x00, 0x08], [leaf, leaf]);
   const summary = { hash: blake3(lower), count: 34, joined: 0 };
   const key = { bytes: Uint8Array.of(1), position: new Uint8Array(16) };
   for (const [depth, isValid] of [
@@ -122,7 +122,7 @@ test('refuses a path that does not go down, even when its hashes fit', () => {
     [3, false],
     [4, false],
   ] as const) {
-    const upper = encodeInner(depth, [0x00, 0x08], [summary, summary]).bytes;
+    const upper = encodeInner(depth, [0x00, 0x08], [summary, summary]);
     const nodes = [upper, lower, Uint8Array.of(1, 0)];
     assert.is(
       isRefused(() => verifyProof(blake3(upper), key, { nodes })),

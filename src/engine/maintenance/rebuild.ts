@@ -137,7 +137,12 @@ async function clearIndexes(store: Store, kept: Counters, onProgress: OnProgress
   await store.writeMeta(COUNTERS_KEY, { ...kept, seq: 0 });
 }
 
-async function replayEvents(store: Store, kept: Counters, total: number, onProgress: OnProgress): Promise<void> {
+async function replayEvents(
+  store: Store,
+  kept: Counters,
+  total: number,
+  onProgress: OnProgress,
+): Promise<void> {
   const replay = new Replay(store, new StateTree(store, new NodeCache(NODE_CACHE_BYTES), positionOf));
   let done = 0;
   let inGroup = 0;

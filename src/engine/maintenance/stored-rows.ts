@@ -25,7 +25,8 @@ export function readable<Result>(read: () => Result): Result | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof StateroomError || error instanceof RangeError || error instanceof TypeError) return undefined;
+    if (error instanceof StateroomError || error instanceof RangeError || error instanceof TypeError)
+      return undefined;
     throw error;
   }
 }

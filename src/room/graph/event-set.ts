@@ -107,7 +107,9 @@ export class EventSet implements EventGraph {
     const frees = new Map<EventId, EventId[]>();
     const sorted: Pdu[] = [];
     for (const event of this.#byId.values()) {
-      const referred = new Set([...event.prevEvents, ...authEventsOf(event)].filter((id) => this.#byId.has(id)));
+      const referred = new Set(
+        [...event.prevEvents, ...authEventsOf(event)].filter((id) => this.#byId.has(id)),
+      );
       for (const id of referred) append(frees, id, event.eventId);
       waitsFor.set(event.eventId, referred.size);
       if (referred.size === 0) sorted.push(event);

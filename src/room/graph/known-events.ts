@@ -5,11 +5,12 @@
 // through the `chains` rows, newest citer first, so a walk upwards is point reads and nothing else.
 
 import type { EventId } from '../../event/ids.js';
+import { parseInternalEvent } from '../../event/internal.js';
 import { isObject, parseJson } from '../../event/json.js';
 import { parsePdu } from '../../event/parse.js';
 import type { Pdu } from '../../event/pdu.js';
 import { redact } from '../../event/redact.js';
-import { rulesOf } from '../../event/rules.js';
+import { storedRulesOf } from '../../event/rules.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import { StoreCorruptError } from '../../store/errors.js';
 import type { ChainRow, EventRow, RootsRow, StoredVerdict } from '../../store/records.js';
@@ -189,10 +190,11 @@ export type StoredPdu = Pick<EventRow, 'roomId' | 'roomVersion' | 'eventId' | 'i
 
 /** The PDU of a stored row; its hashes were checked when it was received. */
 export function pduOfRow(row: StoredPdu): Pdu {
-  const rules = rulesOf(row.roomVersion);
+  const rules = storedRulesOf(row.roomVersion);
   const fields = { event_id: row.eventId, room_id: row.roomId };
   if (rules === undefined)
     throw new StoreCorruptError(`event ${row.eventId} has an unknown room version`, fields);
+  if (rules.isInternal) return parseInternalEvent(row.bytes);
   const json = parseJson(row.bytes);
   if (!isObject(json)) throw new StoreCorruptError(`event ${row.eventId} is not a JSON object`, fields);
   return parsePdu(row.isRedacted ? redact(json, rules) : json, rules, { trustedId: row.eventId });

@@ -2,7 +2,7 @@
 
 import type { RoomId } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
-import { type RoomVersionRules, rulesOf } from '../../event/rules.js';
+import { type RoomVersionRules, storedRulesOf } from '../../event/rules.js';
 import { StoreCorruptError } from '../../store/errors.js';
 import type { RoomRow } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
@@ -55,7 +55,7 @@ export class Rooms {
   }
 
   #hold(row: RoomRow): Room {
-    const rules = rulesOf(row.version);
+    const rules = storedRulesOf(row.version);
     if (rules === undefined) {
       throw new StoreCorruptError(`room ${row.roomId} has the unknown version ${row.version}`, {
         room_id: row.roomId,

@@ -23,9 +23,14 @@ export interface States<Root> {
   /** Keys that differ; equal subtrees are not read. */
   diff(before: Root, after: Root): Iterable<StateChange>;
   /** All entries: for the fallbacks only, it costs the room's size. */
-  entries(root: Root): Iterable<{ readonly type: string; readonly stateKey: string; readonly eventId: EventId }>;
+  entries(
+    root: Root,
+  ): Iterable<{ readonly type: string; readonly stateKey: string; readonly eventId: EventId }>;
   /** A new state with keys set (an event) or removed (undefined). */
-  update(root: Root, changes: Iterable<{ readonly type: string; readonly stateKey: string; readonly event: Pdu | undefined }>): Root;
+  update(
+    root: Root,
+    changes: Iterable<{ readonly type: string; readonly stateKey: string; readonly event: Pdu | undefined }>,
+  ): Root;
 }
 
 /** The room's events by id. */

@@ -4,6 +4,7 @@
 // the drafts' keeper; the core's writer stores them with the event, a what-if throws them away.
 
 import type { EventId } from '../../event/ids.js';
+import { isRemoval } from '../../event/internal.js';
 import type { Pdu } from '../../event/pdu.js';
 import type { RoomVersionRules } from '../../event/rules.js';
 import { compareCodePoints, toHex } from '../../lib/bytes.js';
@@ -134,10 +135,11 @@ export class RoomStates implements States<RootRef> {
     return draft.root;
   }
 
-  /** The state with one state event put in. */
+  /** The state with one state event put in; an internal one may take its key out. */
   put(root: RootRef, event: Pdu): RootRef {
     if (event.stateKey === undefined) return root;
-    return this.update(root, [{ type: event.type, stateKey: event.stateKey, event }]);
+    const { type, stateKey } = event;
+    return this.update(root, [{ type, stateKey, event: isRemoval(event) ? undefined : event }]);
   }
 
   #change(type: string, stateKey: string, event: Pdu | undefined): Change {

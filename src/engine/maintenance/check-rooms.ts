@@ -1,0 +1,145 @@
+// What a room's row must say, counted up from its events in their order, and compared in the end.
+
+import type { EventId, RoomId } from '../../event/ids.js';
+import type { Pdu } from '../../event/pdu.js';
+import { compareCodePoints, toHex } from '../../lib/bytes.js';
+import { followedBy } from '../../room/graph/room.js';
+import { keyspaceRange, nameOfKey } from '../../store/keys.js';
+import { decodeRoom, type EventRow, type RoomRow } from '../../store/records.js';
+import type { NodeTable } from '../../store/node-table.js';
+import type { Problems } from './problems.js';
+import { readable, type StoredRows } from './stored-rows.js';
+
+interface Tally {
+  readonly version: string;
+  readonly createEventId: EventId;
+  extremities: Set<EventId>;
+  depth: number;
+  events: number;
+  stateEvents: number;
+  rejected: number;
+  softFailed: number;
+}
+
+export class RoomCheck {
+  readonly #rows: StoredRows;
+  readonly #problems: Problems;
+  readonly #tallies = new Map<RoomId, Tally>();
+
+  constructor(rows: StoredRows, problems: Problems) {
+    this.#rows = rows;
+    this.#problems = problems;
+  }
+
+  /** Takes the next event. */
+  add(row: EventRow, pdu: Pdu): void {
+    const tally = this.#tally(row, pdu);
+    tally.events++;
+    if (pdu.stateKey !== undefined) tally.stateEvents++;
+    if (row.verdict === 'rejected') tally.rejected++;
+    if (row.verdict === 'soft_failed') tally.softFailed++;
+    if (row.verdict !== 'accepted' || row.isOutlier) return;
+    const followed = followedBy(pdu.prevEvents, tally.extremities, (id) => this.#find(id));
+    for (const id of followed) tally.extremities.delete(id);
+    tally.extremities.add(pdu.eventId);
+    tally.depth = Math.max(tally.depth, pdu.depth);
+  }
+
+  #tally(row: EventRow, pdu: Pdu): Tally {
+    const known = this.#tallies.get(row.roomId);
+    if (known !== undefined) return known;
+    if (pdu.type !== 'm.room.create' && !pdu.rules.isInternal) {
+      this.#problems.add({
+        code: 'EVENT_REFERENCE_UNKNOWN',
+        message: `room ${row.roomId} does not begin with a create event`,
+        fields: { room_id: row.roomId, event_id: row.eventId },
+      });
+    }
+    const tally = {
+      version: row.roomVersion,
+      createEventId: row.eventId,
+      extremities: new Set<EventId>(),
+      depth: 0,
+      events: 0,
+      stateEvents: 0,
+      rejected: 0,
+      softFailed: 0,
+    };
+    this.#tallies.set(row.roomId, tally);
+    return tally;
+  }
+
+  #find(id: EventId): { readonly verdict: EventRow['verdict']; readonly pdu: Pdu } | undefined {
+    const seq = this.#rows.seqOf(id);
+    const row = seq === undefined ? undefined : this.#rows.event(seq);
+    const pdu = row === undefined ? undefined : this.#rows.pdu(row);
+    return row === undefined || pdu === undefined ? undefined : { verdict: row.verdict, pdu };
+  }
+
+  /** Compares all room rows with their events. @returns how many rooms have events */
+  async finish(table: NodeTable): Promise<number> {
+    const numbers = new Set<number>();
+    const seen = new Set<RoomId>();
+    for await (const [key, value] of this.#rows.frozen.rows(keyspaceRange('rooms'))) {
+      const roomId = nameOfKey(key) as RoomId;
+      seen.add(roomId);
+      const row = readable(() => decodeRoom(value));
+      const tally = this.#tallies.get(roomId);
+      if (row === undefined) this.#wrong(roomId, 'cannot be read');
+      else if (tally === undefined) this.#wrong(roomId, 'is of a room that has no events');
+      else for (const fault of this.#faults(roomId, row, tally, table)) this.#wrong(roomId, fault);
+      if (row !== undefined && numbers.has(row.number)) this.#wrong(roomId, 'has the number of another room');
+      if (row !== undefined) numbers.add(row.number);
+    }
+    for (const roomId of this.#tallies.keys()) if (!seen.has(roomId)) this.#wrong(roomId, 'is not there');
+    return this.#tallies.size;
+  }
+
+  #wrong(roomId: RoomId, fault: string): void {
+    this.#problems.add({
+      code: 'ROOM_ROW_WRONG',
+      message: `the row of room ${roomId} ${fault}`,
+      fields: { room_id: roomId },
+    });
+  }
+
+  *#faults(roomId: RoomId, row: RoomRow, tally: Tally, table: NodeTable): Generator<string> {
+    if (row.roomId !== roomId) yield 'names another room';
+    for (const field of [
+      'version',
+      'createEventId',
+      'depth',
+      'events',
+      'stateEvents',
+      'rejected',
+      'softFailed',
+    ] as const) {
+      if (row[field] !== tally[field]) yield `says ${field} ${row[field]}, its events say ${tally[field]}`;
+    }
+    const extremities = [...tally.extremities].sort(compareCodePoints);
+    if (extremities.join(' ') !== row.forwardExtremities.join(' ')) {
+      yield `has other forward extremities than its events`;
+    }
+    if (row.root.record !== 0 && !table.holds(row.root, row.number))
+      yield 'has a root that is not among the nodes, or says it wrong';
+    const roots = new Set(extremities.flatMap((id) => this.#rootAfter(id) ?? []));
+    const [only] = roots;
+    const expected =
+      roots.size === 1
+        ? only
+        : toHexOr(row.traceId === undefined ? undefined : this.#rows.trace(row.traceId)?.root.hash);
+    if (expected !== undefined && expected !== toHex(row.root.hash)) {
+      yield 'has another root than the state after its forward extremities';
+    }
+    if (roots.size > 1 && expected === undefined) yield 'lacks the resolution that gave its root';
+  }
+
+  #rootAfter(id: EventId): string | undefined {
+    const seq = this.#rows.seqOf(id);
+    return toHexOr(seq === undefined ? undefined : this.#rows.roots(seq)?.after.hash);
+  }
+}
+
+function toHexOr(hash: Uint8Array | undefined): string | undefined {
+  return hash === undefined ? undefined : toHex(hash);
+}
