@@ -1,22 +1,24 @@
 // A cache bounded by the summed sizes of its values, with CLOCK eviction: as good as least-recently-used
 // here, at half its cost, because a hit is one store to a flag and moves nothing.
-
-/** Slots that are gone may take so much of the ring beside half of it. */
-const RING_SLACK = 64;
+//
+//   ring  [ a ][ b ][   ][ c ][ d ]     a hand goes round: who was used since its last visit stays once more,
+//                    ^ hand             another goes; what is new takes a place behind the hand
 
 interface Slot<Key, Value> {
   readonly key: Key;
   readonly value: Value;
   readonly size: number;
+  /** Place in the ring. */
+  readonly at: number;
   wasUsed: boolean;
-  isGone: boolean;
 }
 
 export class ClockCache<Key, Value> {
   readonly #slots = new Map<Key, Slot<Key, Value>>();
-  /** All slots in the order in which they came, those that are gone among them until the hand passes. */
-  #ring: Slot<Key, Value>[] = [];
   readonly #sizeMax: number;
+  #ring: (Slot<Key, Value> | undefined)[] = [];
+  /** Places in the ring that hold nothing. */
+  #free: number[] = [];
   #hand = 0;
   #size = 0;
 
@@ -41,15 +43,16 @@ export class ClockCache<Key, Value> {
     return this.#slots.has(key);
   }
 
-  /** Keeps a value; others are dropped while the sizes exceed the bound. */
+  /** Keeps a value; others go to make room. One larger than the bound is not kept. */
   set(key: Key, value: Value, size: number): void {
     this.delete(key);
-    const slot = { key, value, size, wasUsed: false, isGone: false };
+    if (size > this.#sizeMax) return;
+    while (this.#size + size > this.#sizeMax) this.#advance();
+    const at = this.#free.pop() ?? this.#ring.length;
+    const slot = { key, value, size, at, wasUsed: false };
+    this.#ring[at] = slot;
     this.#slots.set(key, slot);
-    this.#ring.push(slot);
     this.#size += size;
-    while (this.#size > this.#sizeMax) this.#advance();
-    if (this.#ring.length > 2 * this.#slots.size + RING_SLACK) this.#compact();
   }
 
   delete(key: Key): void {
@@ -60,33 +63,24 @@ export class ClockCache<Key, Value> {
   clear(): void {
     this.#slots.clear();
     this.#ring = [];
+    this.#free = [];
     this.#hand = 0;
     this.#size = 0;
   }
 
-  /** Moves the hand on by one: a slot used since the last round stays once more, another goes. */
+  /** Moves the hand on by one place. */
   #advance(): void {
-    if (this.#hand >= this.#ring.length) this.#hand = 0;
     const slot = this.#ring[this.#hand];
+    this.#hand = (this.#hand + 1) % this.#ring.length;
     if (slot === undefined) return;
-    if (slot.wasUsed && !slot.isGone) {
-      slot.wasUsed = false;
-      this.#hand++;
-      return;
-    }
-    if (!slot.isGone) this.#drop(slot);
-    const last = this.#ring.pop();
-    if (last !== undefined && last !== slot) this.#ring[this.#hand] = last;
+    if (slot.wasUsed) slot.wasUsed = false;
+    else this.#drop(slot);
   }
 
   #drop(slot: Slot<Key, Value>): void {
-    slot.isGone = true;
+    this.#ring[slot.at] = undefined;
+    this.#free.push(slot.at);
     this.#slots.delete(slot.key);
     this.#size -= slot.size;
-  }
-
-  #compact(): void {
-    this.#ring = this.#ring.filter(({ isGone }) => !isGone);
-    this.#hand = 0;
   }
 }

@@ -42,6 +42,14 @@ test('a value that is used outlives one that is not', () => {
   assert.is(cache.get('a'), undefined);
 });
 
+test('what came last is what goes last', () => {
+  const cache = new ClockCache<number, number>(100);
+  for (let i = 0; i < 1_000; i++) {
+    cache.set(i, i, 1);
+    for (let age = 0; age < Math.min(i, 99); age++) assert.ok(cache.has(i - age), `set ${age} before`);
+  }
+});
+
 test('one value larger than the bound is not kept', () => {
   const cache = new ClockCache<string, number>(3);
   cache.set('large', 1, 4);

@@ -39,10 +39,14 @@ const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 /** What a parsed event takes, about: its objects, and its text some times over. */
 const EVENT_OVERHEAD_BYTES = 1_500;
 const PARSED_FACTOR = 3;
+/** Seqs whose event ids are kept. */
+const IDS_MAX = 16_384;
 
 export class KnownEvents implements EventGraph {
   readonly #store: Store;
   readonly #cache = new ClockCache<EventId, KnownEvent>(CACHE_BYTES_MAX);
+  /** Ids of events that are, or were lately, in the cache. */
+  readonly #idsBySeq = new ClockCache<number, EventId>(IDS_MAX);
   readonly #pending = new Map<EventId, KnownEvent>();
   readonly #pendingBySeq = new Map<number, KnownEvent>();
   readonly #pendingChains = new Map<number, ChainRow>();
@@ -77,7 +81,10 @@ export class KnownEvents implements EventGraph {
 
   /** The event committed (or about to be) at a seq. */
   at(seq: number): KnownEvent | undefined {
-    return this.#pendingBySeq.get(seq) ?? this.#load(seq);
+    const pending = this.#pendingBySeq.get(seq);
+    if (pending !== undefined) return pending;
+    const id = this.#idsBySeq.get(seq);
+    return (id === undefined ? undefined : this.#cache.get(id)) ?? this.#load(seq);
   }
 
   /** The event at a key, as auth rules read it. */
@@ -146,7 +153,7 @@ export class KnownEvents implements EventGraph {
     for (const cited of chain?.authSeqs ?? []) {
       if (this.#pendingCited.get(cited) === event.seq) this.#pendingCited.delete(cited);
     }
-    this.#cache.set(event.pdu.eventId, event, parsedSize(bytes));
+    this.#remember(event, bytes);
   }
 
   /** Forgets what is cached: the rows beneath were changed (a rebuild, a purge). */
@@ -154,11 +161,17 @@ export class KnownEvents implements EventGraph {
     this.#cache.clear();
   }
 
+  #remember(event: KnownEvent, bytes: number): void {
+    const { eventId } = event.pdu;
+    this.#cache.set(eventId, event, parsedSize(bytes));
+    this.#idsBySeq.set(event.seq, eventId, 1);
+  }
+
   #load(seq: number): KnownEvent | undefined {
     const row = this.#store.event(seq);
     if (row === undefined) return undefined;
     const event = knownEventOf(seq, row, this.#store.roots(seq));
-    this.#cache.set(event.pdu.eventId, event, parsedSize(row.bytes.length));
+    this.#remember(event, row.bytes.length);
     return event;
   }
 }

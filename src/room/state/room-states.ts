@@ -46,7 +46,7 @@ export interface StateUpdate {
 }
 
 /** Tree keys are two hashes to make; those of recent lookups are kept. Entries, not bytes. */
-const KEYS_CACHED_MAX = 16_384;
+const KEYS_CACHED_MAX = 65_536;
 
 export class RoomStates implements States<RootRef> {
   readonly empty = EMPTY_ROOT;
