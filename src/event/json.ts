@@ -19,6 +19,11 @@ export class JsonNumber {
     readonly source: string,
     readonly value: number,
   ) {}
+
+  /** As the nearest number: what clients are served is not hashed. */
+  toJSON(): number {
+    return this.value;
+  }
 }
 
 export type JsonValue = null | boolean | number | string | JsonNumber | readonly JsonValue[] | JsonObject;

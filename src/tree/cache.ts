@@ -34,6 +34,9 @@ export interface NodeCacheStats {
 const NODE_OVERHEAD_BYTES = 400;
 const ITEM_OVERHEAD_BYTES = 150;
 
+/** The queue of replaced nodes is cut when so many are done, and they are half of it. */
+const COMPACT_MIN = 1024;
+
 export class NodeCache {
   readonly bytesMax: number;
   /** Written by the loader on its hot path. */
@@ -136,7 +139,7 @@ export class NodeCache {
   #evictReplaced(): boolean {
     while (this.#nextReplaced < this.#replaced.length) {
       const node = this.#replaced[this.#nextReplaced++] as Node;
-      if (this.#nextReplaced > 1024 && this.#nextReplaced * 2 > this.#replaced.length) {
+      if (this.#nextReplaced > COMPACT_MIN && this.#nextReplaced * 2 > this.#replaced.length) {
         this.#replaced = this.#replaced.slice(this.#nextReplaced);
         this.#nextReplaced = 0;
       }

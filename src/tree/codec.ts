@@ -137,7 +137,7 @@ export function parseInner(bytes: Uint8Array): InnerLayout {
   return { depth, count, ranges, counts, joined, hashes };
 }
 
-/** Writes an inner node. */
+/** Writes an inner node. Pooled, as it lives until the next put below it: neighbours go together. */
 export function encodeInner(
   depth: number,
   ranges: readonly number[],
@@ -152,7 +152,7 @@ export function encodeInner(
       .varint(child.joined)
       .slice(child.hash, 0, HASH_BYTES);
   }
-  return writer.finish();
+  return writer.finishPooled();
 }
 
 /**
@@ -173,7 +173,7 @@ export function replaceInInner(
     .varint(joined)
     .slice(hash, 0, HASH_BYTES)
     .slice(bytes, afterCounts(bytes, at) + HASH_BYTES, bytes.length)
-    .finish();
+    .finishPooled();
 }
 
 /** Where a child's hash begins, given where its counts begin. */

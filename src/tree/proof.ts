@@ -28,7 +28,8 @@ export function proveKey(loader: NodeLoader, root: Node, key: TreeKey): Proof {
   let node: Node | undefined = root;
   while (node !== undefined) {
     const content = loader.content(node);
-    nodes.push(content.bytes);
+    // A copy: the node's own bytes may share their memory with others.
+    nodes.push(new Uint8Array(content.bytes));
     node = content.isLeaf ? undefined : content.childAt(nibbleAt(key.position, content.depth));
   }
   return { nodes };

@@ -9,115 +9,30 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { VERDICT_CODES, type Verdict } from '../../src/core/outcome.js';
 import { canonicalJson } from '../../src/event/canonical.js';
 import { eventIdOf } from '../../src/event/hash.js';
 import type { EventId } from '../../src/event/ids.js';
 import { JsonNumber, type JsonObject, type JsonValue } from '../../src/event/json.js';
-import type { Pdu } from '../../src/event/pdu.js';
-import { ROOM_VERSIONS, type RoomVersionRules } from '../../src/event/rules.js';
+import { ROOM_VERSIONS } from '../../src/event/rules.js';
 import { signEvent } from '../../src/event/signing.js';
-import type { EngineOptions } from '../../src/engine/engine.js';
-import { errorCodes } from '../../src/lib/errors.js';
 import { rulesFor } from '../event/samples.js';
-import { keyOf, SERVERS } from '../simulator/cast.js';
-import { type Draft, openServers, type TestServer } from '../simulator/test-server.js';
+import { keyOf } from '../simulator/cast.js';
+import {
+  alice,
+  answer,
+  checkAlive,
+  forged,
+  give,
+  leave,
+  mallory,
+  MEGABYTE,
+  note,
+  type Stage,
+  signed,
+  stage,
+} from './stage.js';
 
 const test = suite('hostile input');
-
-const alice = '@alice:alpha.test';
-const mallory = '@mallory:beta.test';
-const MEGABYTE = 1024 * 1024;
-
-interface Stage {
-  /** Whom the input is given to. */
-  readonly server: TestServer;
-  /** Mallory's server, which signs what she likes. */
-  readonly evil: TestServer;
-  readonly create: Pdu;
-  readonly levels: Pdu;
-  readonly join: Pdu;
-}
-
-/** A room of Alice, Mallory in it. */
-async function stage(rules: RoomVersionRules, options: EngineOptions = {}): Promise<Stage> {
-  const [server, evil] = await openServers(SERVERS.slice(0, 2), rules, options);
-  if (server === undefined || evil === undefined) throw new Error('two servers were asked for');
-  const both = async (event: Pdu): Promise<Pdu> => {
-    for (const each of [server, evil]) await each.receive(event);
-    return event;
-  };
-  const state = (sender: string, type: string, stateKey: string, content: JsonObject): Draft => ({
-    type,
-    sender,
-    stateKey,
-    content,
-  });
-  const users = rules.authorisation.creatorsArePrivileged ? {} : { [alice]: 100 };
-  const create = await both(await server.found(alice));
-  await both(await server.send(state(alice, 'm.room.member', alice, { membership: 'join' })));
-  const levels = await both(
-    await server.send(
-      state(alice, 'm.room.power_levels', '', { users, state_default: 0, events: { x: 10 } }),
-    ),
-  );
-  await both(await server.send(state(alice, 'm.room.join_rules', '', { join_rule: 'public' })));
-  const join = await both(await evil.send(state(mallory, 'm.room.member', mallory, { membership: 'join' })));
-  return { server, evil, create, levels, join };
-}
-
-async function leave({ server, evil }: Stage): Promise<void> {
-  await server.engine.close();
-  await evil.engine.close();
-}
-
-const note = (more: Partial<Draft> = {}): Draft => ({
-  type: 'x.note',
-  sender: mallory,
-  stateKey: '',
-  content: { body: 'hm' },
-  ...more,
-});
-
-/** JSON that Mallory's server signed, whatever its form. */
-function signed({ evil }: Stage, json: JsonObject): string {
-  return canonicalJson(signEvent(json, evil.rules, evil.name, keyOf(evil.name)), evil.rules);
-}
-
-/** A note as JSON, with fields changed, or left out by undefined; signed anew. */
-function forged(at: Stage, changes: Readonly<Record<string, JsonValue | undefined>>): string {
-  const { signatures: _, hashes: __, ...json } = at.evil.build(note()).json;
-  const entries = Object.entries({ ...json, ...changes });
-  const kept = entries.filter((entry): entry is [string, JsonValue] => entry[1] !== undefined);
-  return signed(at, Object.fromEntries(kept));
-}
-
-const KNOWN_CODES = new Set([...Object.keys(VERDICT_CODES), ...errorCodes().map(([code]) => code)]);
-
-/** Hands it in; whatever it is, the answer has a form. */
-async function give({ server }: Stage, input: string | Uint8Array | JsonObject): Promise<Verdict> {
-  const verdict = await server.engine.receive(input, {
-    from: 'beta.test',
-    roomVersion: server.rules.version,
-  });
-  assert.ok(KNOWN_CODES.has(verdict.code), `${verdict.code} is a known code`);
-  assert.is(verdict.code === 'OK', verdict.verdict === 'accepted');
-  assert.is(verdict.reason === '', verdict.verdict === 'accepted', `a reason: ${verdict.reason}`);
-  assert.ok(verdict.reason.length < 1_000, 'the reason is short, whatever was quoted in it');
-  return verdict;
-}
-
-async function answer(at: Stage, input: string | Uint8Array | JsonObject): Promise<string> {
-  const { verdict, code } = await give(at, input);
-  await at.server.engine.core.idle();
-  return `${verdict} ${code}`;
-}
-
-/** The room goes on: Alice says something, and nothing but that has changed. */
-async function checkAlive({ server }: Stage, root: string): Promise<void> {
-  assert.is(server.engine.currentState(server.roomId).root, root, 'the current state is as before');
-  await server.send({ type: 'm.room.message', sender: alice, content: { body: 'still here' } });
-}
 
 for (const rules of ROOM_VERSIONS) {
   const { version, referencesAreHashed } = rules;
@@ -531,90 +446,6 @@ test('a redaction, an invite and a join that name nonsense are judged like other
       'accepted OK',
     );
   }
-  await leave(at);
-});
-
-for (const [version, count] of [
-  ['1', 40],
-  ['2', 40],
-  ['11', 200],
-  ['12', 40],
-] as const) {
-  test(`version ${version}: a storm on ${count} forks, each event with twenty predecessors`, async () => {
-    const at = await stage(rulesFor(version));
-    const { server, evil } = at;
-    const heapBefore = process.memoryUsage().heapUsed;
-    const prevEvents = [...evil.room.forwardExtremities];
-    const { authEvents } = evil.build(note());
-    const forks = Array.from({ length: count }, (_, i) =>
-      evil.build(note({ stateKey: `${i}`, prevEvents, authEvents })),
-    );
-    const storm = forks.map((_, i) => {
-      const prevs = Array.from({ length: 20 }, (_, k) => (forks[(i * 7 + k * 11) % count] as Pdu).eventId);
-      return evil.build(note({ stateKey: `s${i}`, prevEvents: [...new Set(prevs)], authEvents, depth: 9 }));
-    });
-    const verdicts = await Promise.all([...storm, ...forks].map(async (event) => give(at, event.json)));
-    assert.is(verdicts.length, 2 * count);
-    await server.engine.core.idle();
-    assert.is(server.engine.verdicts().accepted, 2 * count + 5);
-    assert.is(server.engine.currentState(server.roomId).count('x.note'), 2 * count);
-    await server.send({ type: 'm.room.message', sender: alice, content: { body: 'after the storm' } });
-    assert.ok(process.memoryUsage().heapUsed - heapBefore < 512 * MEGABYTE, 'memory is bounded');
-    await leave(at);
-  });
-}
-
-for (const version of ['10', '12']) {
-  test(`version ${version}: a fork over an auth chain of three thousand power levels`, async () => {
-    const at = await stage(rulesFor(version));
-    const { server, evil, levels } = at;
-    const [tip] = server.room.forwardExtremities;
-    const users = server.rules.authorisation.creatorsArePrivileged ? {} : { [alice]: 100 };
-    const level = (invite: number): Draft => ({
-      type: 'm.room.power_levels',
-      sender: alice,
-      stateKey: '',
-      content: { users, state_default: 0, invite: invite % 90 },
-    });
-    const chain: Pdu[] = [];
-    for (let i = 0; i < 3_000; i++) chain.push(await server.send(level(i)));
-    const [low, high] = [chain[100] as Pdu, chain.at(-1) as Pdu];
-    const fork = async (prev: EventId, stateKey: string): Promise<string> => {
-      const event = server.build({ ...note({ sender: alice, stateKey }), prevEvents: [prev] });
-      return answer(at, event.json);
-    };
-    // From before the levels, from the start of the chain and from its end: all in conflict with each other.
-    assert.is(await fork(tip as EventId, 'first'), 'accepted OK');
-    assert.is(await fork(low.eventId, 'low'), 'accepted OK');
-    assert.is(await fork(high.eventId, 'high'), 'accepted OK');
-    const rival = server.build({ ...level(7), prevEvents: [levels.eventId], originServerTs: 1 });
-    assert.is(await answer(at, rival.json), 'accepted OK');
-    const merge = await server.send({ type: 'm.room.message', sender: alice, content: { body: 'merged' } });
-    assert.is(merge.prevEvents.length, 4);
-    const state = server.engine.stateAt(merge.eventId);
-    assert.is(state.count('x.note'), 3);
-    assert.is(state.get('m.room.power_levels'), high.eventId, 'of two by one sender the later');
-    await evil.engine.close();
-    await server.engine.close();
-  });
-}
-
-test('a thousand strangers hand in nonsense at once: a thousand verdicts', async () => {
-  const at = await stage(rulesFor('11'));
-  const { json } = at.evil.build(note());
-  const inputs = Array.from({ length: 1_000 }, (_, i): string | JsonObject => {
-    if (i % 4 === 0) return `{"type":${i}}`;
-    if (i % 4 === 1) return { ...json, signatures: {}, origin_server_ts: i };
-    if (i % 4 === 2) return { ...json, unsigned: { age: i } };
-    return '{'.repeat(i);
-  });
-  const before = at.server.engine.verdicts();
-  const verdicts = await Promise.all(inputs.map(async (input) => give(at, input)));
-  const counts = at.server.engine.verdicts();
-  assert.is(verdicts.filter(({ verdict }) => verdict === 'accepted').length, 1);
-  assert.is(verdicts.filter(({ verdict }) => verdict === 'duplicate').length, 249);
-  assert.is(verdicts.filter(({ verdict }) => verdict === 'dropped').length, 750);
-  assert.equal([counts.duplicate - before.duplicate, counts.dropped - before.dropped], [249, 750]);
   await leave(at);
 });
 

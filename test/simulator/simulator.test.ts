@@ -11,7 +11,7 @@ import { type RoomReport, simulate } from './simulate.js';
 
 const test = suite('simulated rooms');
 
-const rooms = Number(process.env['STATEROOM_SIM_ROOMS'] ?? 40);
+const rooms = Number(process.env['STATEROOM_SIM_ROOMS'] ?? 30);
 const [, onlyVersion, firstSeed] =
   /^(?:([0-9]+)\/)?([0-9]+)$/.exec(process.env['STATEROOM_SIM_SEED'] ?? '1') ?? [];
 if (firstSeed === undefined || !Number.isSafeInteger(rooms) || rooms < 1) {

@@ -128,4 +128,15 @@ test('a node that two versions know under two shells is loaded once', () => {
   for (const entry of all) assert.ok(cold.tree.has(b, entry.key));
 });
 
+test('what puts replace leaves the cache before the tree that they work on', () => {
+  const forest = new Forest(new MemoryRecords(), 3_000_000);
+  let root = forest.build(members(2_000));
+  for (let i = 0; i < 3_000; i++) {
+    const at = (i * 7919) % 2_000;
+    root = forest.update(root, [put(`m.room.member\0@user${at}:server${at % 97}.example.org`, `again ${i}`)]);
+  }
+  assert.ok(forest.tree.stats.evictions > 1_000);
+  assert.is(forest.tree.stats.misses, 0);
+});
+
 test.run();

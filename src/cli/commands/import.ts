@@ -23,8 +23,8 @@ interface Options {
 /** A file may hold a room backwards: more may wait than a server would let. Some 600 bytes of memory each. */
 const HORIZON = { eventsMax: 500_000, bytesMax: 2 * 1024 * 1024 * 1024 } as const;
 
-const NODE_CACHE_BYTES = 24 * 1024 * 1024;
-const HEAP_GROWING_PERCENT = 20;
+const NODE_CACHE_BYTES = 16 * 1024 * 1024;
+const HEAP_GROWING_PERCENT = 15;
 
 /** Below this, starting threads takes longer than verifying in place. */
 const THREADED_BYTES_MIN = 256 * 1024;
