@@ -15,8 +15,14 @@ import {
 } from './codec.js';
 import { TreeMalformed } from './errors.js';
 import type { InnerWhole, LeafWhole } from './node.js';
-import type { StoredWhole } from './physical.js';
-import { boundNode, readPlace, skipTagAndValue, writeHashAndPlace, writePlace } from './place.js';
+import {
+  boundNode,
+  readPlace,
+  skipTagAndValue,
+  type StoredWhole,
+  writeHashAndPlace,
+  writePlace,
+} from './place.js';
 import type { RootRef } from './types.js';
 
 /** Set in the kind byte of a delta. */

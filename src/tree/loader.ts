@@ -7,7 +7,7 @@ import type { NodeCache } from './cache.js';
 import { encodeLeaf, parseInner, parseLeaf } from './codec.js';
 import { TreeNodeCorrupt } from './errors.js';
 import { Inner, InnerWhole, Leaf, LeafWhole, Node, Split, countTagged } from './node.js';
-import type { StoredContent } from './physical.js';
+import type { StoredContent } from './place.js';
 import { childrenOf, inRecord, readRecord, readStoredContent } from './stored.js';
 import { POSITION_BYTES, type PositionOf, type RecordSource, type RootRef } from './types.js';
 

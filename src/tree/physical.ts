@@ -30,28 +30,12 @@ import {
 import { DELTA, applyInnerDelta, applyLeafDelta, writeInnerDelta, writeLeafDelta } from './delta.js';
 import { TreeMalformed } from './errors.js';
 import type { InnerWhole, LeafWhole, Split } from './node.js';
-import { boundNode, readPlace, skipTagAndValue, writeHashAndPlace } from './place.js';
+import { boundNode, readPlace, skipTagAndValue, type StoredContent, writeHashAndPlace } from './place.js';
 import type { NodeLocation, RootRef } from './types.js';
 
 /** Bytes of one change: an index, a hash or value, and a few for counts and place. */
 const CHANGE_BYTES = 37;
 const DELTA_WHOLE_BYTES_MIN = 330;
-
-/** A node that is stored whole, as it was read. */
-export interface StoredWhole extends NodeLocation {
-  /** Logical bytes. */
-  readonly bytes: Uint8Array;
-  /** For inner nodes where each child lies: record, index, record, index... */
-  readonly locations: readonly number[] | undefined;
-}
-
-/** A node read from its record: logical bytes, where its children lie, and the whole version it leans on. */
-export interface StoredContent {
-  readonly bytes: Uint8Array;
-  readonly locations: readonly number[] | undefined;
-  /** The node itself when it is stored whole. */
-  readonly whole: StoredWhole;
-}
 
 /** Is a delta of this length better than storing a node of `wholeLength` bytes whole? */
 function deltaPays(deltaLength: number, wholeLength: number): boolean {

@@ -1,5 +1,5 @@
-// Small parts that whole bodies and deltas share: how a node names where another lies, and the bounds that
-// decoders of stored bytes keep.
+// Small parts that whole bodies and deltas share: a node as it was read, how it names where another lies, and
+// the bounds that decoders of stored bytes keep.
 
 import { HASH_BYTES } from '../lib/blake3.js';
 import { assert } from '../lib/errors.js';
@@ -8,6 +8,22 @@ import type { ByteWriter } from './byte-writer.js';
 import { FIXED_VALUE_BYTES, LEAF_FIXED, NODE_BYTES_MAX, VALUE_BYTES_MAX } from './codec.js';
 import { TreeMalformed } from './errors.js';
 import { NODES_PER_RECORD_MAX, type NodeLocation, type RootRef } from './types.js';
+
+/** A node that is stored whole, as it was read. */
+export interface StoredWhole extends NodeLocation {
+  /** Logical bytes. */
+  readonly bytes: Uint8Array;
+  /** For inner nodes where each child lies: record, index, record, index... */
+  readonly locations: readonly number[] | undefined;
+}
+
+/** A node read from its record: logical bytes, where its children lie, and the whole version it leans on. */
+export interface StoredContent {
+  readonly bytes: Uint8Array;
+  readonly locations: readonly number[] | undefined;
+  /** The node itself when it is stored whole. */
+  readonly whole: StoredWhole;
+}
 
 /** Writes a child's hash and where it lies, seen from record `ownRecord`. */
 export function writeHashAndPlace(target: ByteWriter, ownRecord: number, child: RootRef): void {

@@ -5,7 +5,8 @@ import { HASH_BYTES, blake3 } from '../lib/blake3.js';
 import { type InnerLayout, parseInner, parseLeaf } from './codec.js';
 import { TreeMalformed, TreeNodeCorrupt, TreeNodeMissing } from './errors.js';
 import { countTagged } from './node.js';
-import { type StoredContent, baseOf, decodeBody } from './physical.js';
+import { baseOf, decodeBody } from './physical.js';
+import type { StoredContent } from './place.js';
 import { bodyAt, readRecordTable } from './record.js';
 import type { NodeLocation, RecordSource, RootRef } from './types.js';
 

@@ -14,8 +14,16 @@ import type { Pdu } from '../../src/event/pdu.js';
 import type { StateView } from '../../src/reader/state-view.js';
 import type { PlainState } from '../reference/resolve.js';
 import { PlainRoom } from './plain-room.js';
-import type { RoomReport } from './simulate.js';
 import type { TestServer } from './test-server.js';
+
+/** What a simulated room held, so that a test can see that it tested something. */
+export interface RoomReport {
+  readonly events: number;
+  readonly merges: number;
+  readonly rejected: number;
+  readonly softFailed: number;
+  readonly resolutions: number;
+}
 
 export async function checkRoom(
   servers: readonly TestServer[],

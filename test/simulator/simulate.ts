@@ -13,19 +13,10 @@ import type { Pdu } from '../../src/event/pdu.js';
 import type { RoomVersionRules } from '../../src/event/rules.js';
 import { Random } from '../../tools/generate/random.js';
 import { SERVERS } from './cast.js';
-import { checkRoom } from './check.js';
+import { checkRoom, type RoomReport } from './check.js';
 import { chooseDeed, type Scene } from './deeds.js';
 import { lie } from './lies.js';
 import { openServers, type TestServer } from './test-server.js';
-
-/** What a simulated room held, so that a test can see that it tested something. */
-export interface RoomReport {
-  readonly events: number;
-  readonly merges: number;
-  readonly rejected: number;
-  readonly softFailed: number;
-  readonly resolutions: number;
-}
 
 /** Simulates the room of a seed. @throws what an invariant says that does not hold */
 export async function simulate(rules: RoomVersionRules, seed: string): Promise<RoomReport> {

@@ -7,7 +7,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOM_VERSIONS, type RoomVersionRules } from '../../src/event/rules.js';
-import { type RoomReport, simulate } from './simulate.js';
+import type { RoomReport } from './check.js';
+import { simulate } from './simulate.js';
 
 const test = suite('simulated rooms');
 
