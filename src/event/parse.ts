@@ -56,9 +56,9 @@ import type { RoomVersionRules } from './rules.js';
 /** Largest event, in bytes of canonical JSON. */
 export const MAX_EVENT_BYTES = 65_536;
 /** Most events in `prev_events`. */
-export const MAX_PREV_EVENTS = 20;
+const MAX_PREV_EVENTS = 20;
 /** Most events in `auth_events`. */
-export const MAX_AUTH_EVENTS = 10;
+const MAX_AUTH_EVENTS = 10;
 
 /** Greatest depth where integers are not bound to 2^53 - 1: that of a signed 64-bit integer. */
 const MAX_LOOSE_INTEGER = 2n ** 63n - 1n;

@@ -65,7 +65,7 @@ export function checkByState(
 }
 
 /** A root as the auth rules read it. */
-export function authStateAt(states: RoomStates, root: RootRef, known: CheckedEvents): AuthState {
+function authStateAt(states: RoomStates, root: RootRef, known: CheckedEvents): AuthState {
   return {
     get(type, stateKey) {
       const id = states.get(root, type, stateKey);

@@ -31,7 +31,7 @@ export function referenceResolve(room: PlainRoom, states: readonly PlainState[])
 }
 
 /** An event's auth chain with the event itself. */
-export function chainWithSelf(room: PlainRoom, id: EventId): Set<EventId> {
+function chainWithSelf(room: PlainRoom, id: EventId): Set<EventId> {
   const chain = new Set<EventId>();
   const waiting = [id];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

@@ -29,7 +29,7 @@ export interface HorizonLimits {
   readonly bytesMax: number;
 }
 
-export const DEFAULT_HORIZON_LIMITS: HorizonLimits = { eventsMax: 100_000, bytesMax: 512 * 1024 * 1024 };
+const DEFAULT_HORIZON_LIMITS: HorizonLimits = { eventsMax: 100_000, bytesMax: 512 * 1024 * 1024 };
 
 interface Waiting {
   readonly eventId: EventId;

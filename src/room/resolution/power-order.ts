@@ -33,7 +33,7 @@ export function comparePowerRanks(a: PowerRank, b: PowerRank): number {
 }
 
 /** Might the event take away what someone may do? */
-export function isPowerEvent(event: StateEvent): boolean {
+function isPowerEvent(event: StateEvent): boolean {
   if (event.type === 'm.room.member') {
     const membership = own(event.content, 'membership');
     return (membership === 'leave' || membership === 'ban') && event.sender !== event.stateKey;
