@@ -1,15 +1,11 @@
 // One import of a room from a file, as a process of its own that tells its parent how it went.
 
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { Session, type Profiler } from 'node:inspector/promises';
-import { createInterface } from 'node:readline';
+import { openImportEngine } from '../src/cli/import/import-engine.js';
+import { importFiles } from '../src/cli/import/importer.js';
+import { readKeys } from '../src/cli/import/key-file.js';
+import { RoomVersions } from '../src/cli/import/room-versions.js';
 import { verifierThreads } from '../src/core/verifier.js';
-import { openEngine } from '../src/engine/engine.js';
-import { fromBase64 } from '../src/lib/base64.js';
-import { toError } from '../src/lib/errors.js';
-import { Gate } from '../src/lib/gate.js';
-import type { PublicKeyFile } from '../tools/generate/generate-room.js';
 
 /** What to import, and where. */
 export interface ImportRequest {
@@ -29,8 +25,6 @@ export interface ImportOutcome {
   readonly shares: ReadonlyArray<{ readonly what: string; readonly percent: number }>;
 }
 
-/** Events handed over whose verdict is not there yet. */
-const WINDOW = 1_024;
 const SHARES_SHOWN = 12;
 
 const request = JSON.parse(process.argv[2] ?? '{}') as ImportRequest;
@@ -48,34 +42,19 @@ const outcome: ImportOutcome = {
 process.send?.(outcome);
 process.disconnect();
 
-/** How many events were accepted. From opening the store to closing it. */
+/** How many events were accepted, by what `stateroom import` does: from opening the store to closing it. */
 async function importRoom({ out, keys: keysFile, store, roomVersion }: ImportRequest): Promise<number> {
-  const file = JSON.parse(await readFile(keysFile, 'utf8')) as PublicKeyFile;
-  const keys = new Map(
-    Object.entries(file).flatMap(([server, ofServer]) =>
-      Object.entries(ofServer).map(([keyId, text]) => [`${server} ${keyId}`, fromBase64(text)] as const),
-    ),
-  );
-  const engine = await openEngine({
+  const keys = await readKeys(keysFile);
+  const engine = await openImportEngine({
     path: store,
-    keys: (server, keyId) => keys.get(`${server} ${keyId}`),
-    verifierThreads: verifierThreads(),
+    keys,
+    threads: verifierThreads(),
+    onLateVerdict: () => undefined,
   });
-  const gate = new Gate(WINDOW);
-  let fault: unknown;
-  for await (const line of createInterface({ input: createReadStream(out) })) {
-    await gate.enter(1);
-    const landed = (error?: unknown): void => {
-      fault ??= error;
-      gate.leave(1);
-    };
-    engine.receive(line, { from: 'benchmark', roomVersion }).then(() => landed(), landed);
-  }
-  await engine.core.idle();
-  if (fault !== undefined) throw toError(fault);
-  const { accepted: count } = engine.verdicts();
+  const versions = new RoomVersions(keys, roomVersion);
+  const report = await importFiles(engine, { files: [{ path: out, isRegular: true }], versions });
   await engine.close();
-  return count;
+  return report.counts.accepted;
 }
 
 async function startProfile(): Promise<Session> {

@@ -81,7 +81,7 @@ test('rooms and room describe the room', () => {
   assert.is(summary?.['partial'], false);
 
   const room = jsonOf<Record<string, unknown>>(place.run(['room', roomId, '--json']));
-  for (const [name, value] of Object.entries(summary ?? {})) assert.is(room[name], value, name);
+  for (const [name, value] of Object.entries(summary ?? {})) assert.equal(room[name], value, name);
   assert.equal(room['extremities'], expected.forward_extremities_a);
   assert.equal(room['members'], { join: 6, invite: 0, leave: 1, ban: 0, knock: 0 });
   assert.equal(room['servers'], { count: 1, top: [{ server: 'alpha.test:7101', joined: 6 }] });

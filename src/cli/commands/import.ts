@@ -1,12 +1,11 @@
 // `stateroom import`: takes events from files into the store.
 
 import { stat } from 'node:fs/promises';
-import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import { verifierThreads } from '../../core/verifier.js';
-import { openEngine } from '../../engine/engine.js';
 import { examples, globalsOf } from '../context.js';
 import { EXIT, fileFault, InterruptedError, UsageError } from '../errors.js';
+import { openImportEngine } from '../import/import-engine.js';
 import { importFiles, type ImportFile, LateDrops, noticeRooms } from '../import/importer.js';
 import { readKeys } from '../import/key-file.js';
 import { RoomVersions } from '../import/room-versions.js';
@@ -19,12 +18,6 @@ interface Options {
   readonly verify: boolean;
   readonly roomVersion?: string;
 }
-
-/** A file may hold a room backwards: more may wait than a server would let. Some 600 bytes of memory each. */
-const HORIZON = { eventsMax: 500_000, bytesMax: 2 * 1024 * 1024 * 1024 } as const;
-
-const NODE_CACHE_BYTES = 16 * 1024 * 1024;
-const HEAP_GROWING_PERCENT = 15;
 
 /** Below this, starting threads takes longer than verifying in place. */
 const THREADED_BYTES_MIN = 256 * 1024;
@@ -126,17 +119,13 @@ async function run(
     signal,
     onProgress: (read: number) => progress.update(read, bytes ?? 0),
   };
-  // An import makes garbage fast; the collector's default would let the heap double before it looks.
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   await noticeRooms(options);
   const threads = bytes === undefined || bytes >= THREADED_BYTES_MIN ? verifierThreads() : 0;
-  const engine = await openEngine({
+  const engine = await openImportEngine({
     path,
-    verifierThreads: threads,
-    horizon: HORIZON,
-    nodeCacheBytes: NODE_CACHE_BYTES,
+    keys,
+    threads,
     onLateVerdict: (verdict) => lateDrops.take(verdict),
-    ...(keys === undefined ? {} : { keys }),
   });
   try {
     return await importFiles(engine, options);
