@@ -18,7 +18,7 @@ import type { StateResolver, TraceRecord } from '../room/graph/state-resolver.js
 import type { Store } from '../store/store.js';
 import type { StateTree } from '../tree/tree.js';
 import { address, type Incoming } from './conform.js';
-import { openCommitPath } from './commit-path.js';
+import { type CommitPath, openCommitPath } from './commit-path.js';
 import { Decider, type Settle } from './decider.js';
 import { CoreClosedError } from './errors.js';
 import { type InternalRecord, InternalRooms } from './internal.js';
@@ -95,8 +95,11 @@ export class Core {
     this.#now = parts.now;
     this.release = new Release(store, store.counters().seq);
     this.horizon = new Horizon(parts.horizon);
-    const path = openCommitPath(store, tree, {
-      onCommit: (seq) => this.release.advance(seq),
+    const path: CommitPath = openCommitPath(store, tree, {
+      onCommit: (seq) => {
+        if (path.writer.pending === 0) path.rooms.trim();
+        this.release.advance(seq);
+      },
       onStateReset: parts.onStateReset,
     });
     this.known = path.known;

@@ -14,6 +14,9 @@ import type { StateResolver } from './state-resolver.js';
 /** Makes a room's view of the state tree, its new nodes going into records of this room. */
 export type StatesOf = (rules: RoomVersionRules, roomNumber: number) => RoomStates;
 
+/** Rooms kept in memory. */
+const ROOMS_MAX = 8_192;
+
 export class Rooms {
   readonly #store: Store;
   readonly #known: KnownEvents;
@@ -39,9 +42,24 @@ export class Rooms {
   /** The room, or undefined when no create event of it is known. */
   find(roomId: RoomId): Room | undefined {
     const open = this.#open.get(roomId);
-    if (open !== undefined) return open;
+    if (open !== undefined) {
+      this.#open.delete(roomId);
+      this.#open.set(roomId, open);
+      return open;
+    }
     const row = this.#store.room(roomId);
     return row === undefined ? undefined : this.#hold(row);
+  }
+
+  /**
+   * Forgets rooms that were not asked for lately, when there are many. Only while nothing is decided that is not
+   * committed: then their rows say all that they know.
+   */
+  trim(roomsMax: number = ROOMS_MAX): void {
+    for (const roomId of this.#open.keys()) {
+      if (this.#open.size <= roomsMax) return;
+      this.#open.delete(roomId);
+    }
   }
 
   /** The version of a room that is known. */
