@@ -50,6 +50,7 @@ async function importRoom({ out, keys: keysFile, store, roomVersion }: ImportReq
     keys,
     threads: verifierThreads(),
     onLateVerdict: () => undefined,
+    onStateReset: () => undefined,
   });
   const versions = new RoomVersions(keys, roomVersion);
   const report = await importFiles(engine, { files: [{ path: out, isRegular: true }], versions });

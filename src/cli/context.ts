@@ -1,8 +1,10 @@
 // What every command gets: the options that stand for all of them, and the store opened for reading.
 
 import type { Command } from 'commander';
+import { StateroomError } from '../lib/errors.js';
 import { Reader } from '../reader/reader.js';
 import type { StateView } from '../reader/state-view.js';
+import { StoreLockedError } from '../store/errors.js';
 import { Store, type StoreOptions } from '../store/store.js';
 import { UsageError } from './errors.js';
 
@@ -24,17 +26,39 @@ export function globalsOf(command: Command): GlobalOptions {
   return { data: data ?? fallback, json: json === true };
 }
 
-/** Opens the store that is there, never makes one, and closes it whatever happens. @throws as `Store.open` */
+export interface WithStoreOptions extends StoreOptions {
+  /** The command changes the store: it wants it for itself. */
+  readonly toChange?: boolean;
+}
+
+/**
+ * Opens the store that is there, never makes one, and closes it whatever happens. While a server holds it, it is
+ * read through the server's socket, as of one moment.
+ * @throws as `Store.open`; STORE_LOCKED where no server answers, or the command would change the store
+ */
 export async function withStore<T>(
   globals: GlobalOptions,
   work: (store: Store) => Promise<T>,
-  options: StoreOptions = {},
+  options: WithStoreOptions = {},
 ): Promise<T> {
-  const store = await Store.open({ kind: 'folder', path: globals.data, create: false }, options);
+  const store = await openStore(globals.data, options);
   try {
     return await work(store);
   } finally {
     await store.close();
+  }
+}
+
+async function openStore(path: string, { toChange = false, ...options }: WithStoreOptions): Promise<Store> {
+  try {
+    return await Store.open({ kind: 'folder', path, create: false }, options);
+  } catch (error) {
+    if (!(error instanceof StoreLockedError) || toChange) throw error;
+    const { openRemoteStore } = await import('../server/admin/remote-store.js');
+    return await openRemoteStore(path, options).catch((fault: unknown) => {
+      // Not a server but some other command holds it: that is what there is to say.
+      throw fault instanceof StateroomError && fault.code === 'SERVER_NOT_RUNNING' ? error : fault;
+    });
   }
 }
 

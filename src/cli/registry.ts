@@ -20,6 +20,7 @@ export interface CommandEntry {
   readonly load: () => Promise<AddCommand>;
 }
 
+const SERVER = 'The homeserver:';
 const IN_AND_OUT = 'Rooms in and out:';
 const QUESTIONS = 'Questions:';
 const PROOFS = 'Proofs:';
@@ -27,6 +28,18 @@ const MAINTENANCE = 'Maintenance:';
 const MORE = 'More:';
 
 export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'serve',
+    group: SERVER,
+    summary: 'run the homeserver',
+    load: async () => (await import('./commands/serve.js')).addServe,
+  },
+  {
+    name: 'admin',
+    group: SERVER,
+    summary: 'users and health of a running server',
+    load: async () => (await import('./commands/admin.js')).addAdmin,
+  },
   {
     name: 'import',
     group: IN_AND_OUT,

@@ -31,8 +31,10 @@ export function addGc(program: Command): void {
 
 async function collect(globals: GlobalOptions): Promise<void> {
   const counter = newCounter('collecting');
-  const work = withStore(globals, (store) =>
-    collectGarbage(store, { onProgress: ({ phase, done }) => counter.show(phase, done) }),
+  const work = withStore(
+    globals,
+    (store) => collectGarbage(store, { onProgress: ({ phase, done }) => counter.show(phase, done) }),
+    { toChange: true },
   );
   const report = await work.finally(() => counter.stop());
   const value = {
@@ -58,7 +60,7 @@ async function purge(globals: GlobalOptions, roomId: string): Promise<void> {
   const work = withStore(
     globals,
     (store) => purgeRoom(store, roomId, { onProgress: (rows) => counter.show('rows', rows) }),
-    { forRepair: true },
+    { forRepair: true, toChange: true },
   );
   const { events, records, rows } = await work.finally(() => counter.stop());
   await answer(

@@ -8,6 +8,7 @@ import { EXIT, fileFault, InterruptedError, UsageError } from '../errors.js';
 import { openImportEngine } from '../import/import-engine.js';
 import { importFiles, type ImportFile, LateDrops, noticeRooms } from '../import/importer.js';
 import { readKeys } from '../import/key-file.js';
+import { ResetAlarm } from '../import/reset-alarm.js';
 import { RoomVersions } from '../import/room-versions.js';
 import type { ImportReport } from '../import/tally.js';
 import { answer, colors, counted, printable } from '../output.js';
@@ -112,6 +113,7 @@ async function run(
 ): Promise<ImportReport> {
   const progress = await newProgress('importing');
   const lateDrops = new LateDrops();
+  const alarm = new ResetAlarm();
   const options = {
     lateDrops,
     files,
@@ -126,12 +128,14 @@ async function run(
     keys,
     threads,
     onLateVerdict: (verdict) => lateDrops.take(verdict),
+    onStateReset: (record) => alarm.sound(record),
   });
   try {
     return await importFiles(engine, options);
   } finally {
     progress.stop();
     await engine.close();
+    alarm.report();
   }
 }
 

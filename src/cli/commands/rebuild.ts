@@ -24,7 +24,7 @@ export function addRebuild(program: Command): void {
               if (phase === 'replay') progress.update(done, total);
             },
           }),
-        { forRepair: true },
+        { forRepair: true, toChange: true },
       );
       const report = await work.finally(() => progress.stop());
       const { events, rooms, nodeRecords, nodeBytes } = report;

@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { Verdict } from '../../core/outcome.js';
 import { type Engine, openEngine } from '../../engine/engine.js';
 import type { PublicKeys } from '../../event/verify.js';
+import type { TraceRecord } from '../../room/graph/state-resolver.js';
 
 /** A file may hold a room backwards: more may wait than a server would let. Some 600 bytes of memory each. */
 const HORIZON = { eventsMax: 500_000, bytesMax: 2 * 1024 * 1024 * 1024 } as const;
@@ -20,15 +21,13 @@ export interface ImportEngineOptions {
   readonly threads: number;
   /** What became of an event that was told to wait. */
   readonly onLateVerdict: (verdict: Verdict) => void;
+  /** A merge took keys back. */
+  readonly onStateReset: (record: TraceRecord) => void;
 }
 
 /** @throws as `openEngine` */
-export function openImportEngine({
-  path,
-  keys,
-  threads,
-  onLateVerdict,
-}: ImportEngineOptions): Promise<Engine> {
+export function openImportEngine(options: ImportEngineOptions): Promise<Engine> {
+  const { path, keys, threads, onLateVerdict, onStateReset } = options;
   // An import makes garbage fast; the collector's default would let the heap double before it looks.
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   return openEngine({
@@ -37,6 +36,7 @@ export function openImportEngine({
     horizon: HORIZON,
     nodeCacheBytes: NODE_CACHE_BYTES,
     onLateVerdict,
+    onStateReset: (_, record) => onStateReset(record),
     ...(keys === undefined ? {} : { keys }),
   });
 }
