@@ -24,8 +24,9 @@ async function resetsOf(
 
 test('a newer join rule that loses to an older one is named, with both events', async () => {
   const { resets, counted } = await resetsOf('reset-v10');
-  const rule = resets.find(({ type }) => type === 'm.room.join_rules');
-  assert.is(rule?.newest, '$ewMDhvRCdiSwurRa-yrx9S3TWjL_g0FP_4r-5881HAw');
+  const newest = '$ewMDhvRCdiSwurRa-yrx9S3TWjL_g0FP_4r-5881HAw';
+  const rule = resets.find((reset) => reset.newest === newest);
+  assert.is(rule?.type, 'm.room.join_rules');
   assert.is(rule?.became, '$bvW938AVkZ2VhV6f7JpGBVfNuumQittAAIB9zemuTwY');
   assert.is(counted, resets.length);
 });
