@@ -1,11 +1,11 @@
 // `npm start`: builds when dist/ is missing or older than the source, then runs the command.
 //
-// Without arguments it runs `stateroom demo`; `npm start -- rooms` runs `stateroom rooms`.
+// Without arguments it runs `stateroom serve`; `npm start -- rooms` runs `stateroom rooms`.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const command = join(root, 'dist/src/cli/main.js');
@@ -20,15 +20,17 @@ function newestMs(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))));
 }
 
-/** Runs a script with our own node and ends with its exit code when it fails. */
-function run(script, args) {
-  const { status } = spawnSync(process.execPath, [script, ...args], { stdio: 'inherit' });
+/** Builds, and ends with the compiler's exit code when that fails. */
+function build() {
+  const { status } = spawnSync(process.execPath, [join(root, 'tools/build.mjs')], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
 
 const isBuilt = existsSync(command) && existsSync(buildStamp);
 if (!isBuilt || Math.max(...sources.map((name) => newestMs(join(root, name)))) > newestMs(buildStamp)) {
-  run(join(root, 'tools/build.mjs'), []);
+  build();
 }
+// In this process, so that whoever ends it ends the server, which then ends as it should.
 const args = process.argv.slice(2);
-run(command, args.length === 0 ? ['demo'] : args);
+process.argv = [process.execPath, command, ...(args.length === 0 ? ['serve'] : args)];
+await import(pathToFileURL(command).href);

@@ -55,7 +55,7 @@ async function openStore(path: string, { toChange = false, ...options }: WithSto
   } catch (error) {
     if (!(error instanceof StoreLockedError) || toChange) throw error;
     const { openRemoteStore } = await import('../server/admin/remote-store.js');
-    return await openRemoteStore(path, options).catch((fault: unknown) => {
+    return openRemoteStore(path, options).catch((fault: unknown) => {
       // Not a server but some other command holds it: that is what there is to say.
       throw fault instanceof StateroomError && fault.code === 'SERVER_NOT_RUNNING' ? error : fault;
     });

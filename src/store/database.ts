@@ -14,6 +14,8 @@ export type Database = AbstractLevel<Buffer | Uint8Array | string, Buffer, Buffe
 /** Where the store lives. */
 export type Location =
   | { readonly kind: 'memory' }
+  /** A database that is open already: one that another process holds, read from afar. */
+  | { readonly kind: 'opened'; readonly database: Database; readonly path: string }
   | {
       readonly kind: 'folder';
       readonly path: string;
@@ -39,6 +41,7 @@ const CACHE_BYTES = 16 * 1024 * 1024;
  *   not be made, StoreForeignError when the folder is not a LevelDB's, StoreOpenError for the rest
  */
 export async function openDatabase(location: Location): Promise<OpenDatabase> {
+  if (location.kind === 'opened') return location;
   if (location.kind === 'memory') {
     const { MemoryLevel } = await import('memory-level');
     const database = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' });

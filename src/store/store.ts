@@ -90,7 +90,7 @@ export class Store {
     const { database, path } = await openDatabase(location);
     const store = new Store(database, path, path !== undefined && options.durability !== 'os');
     try {
-      await store.#checkSchema(location.kind === 'memory' || location.create);
+      await store.#checkSchema(location.kind === 'memory' || (location.kind === 'folder' && location.create));
       if (options.forRepair !== true) store.#checkFinished();
     } catch (error) {
       await database.close();

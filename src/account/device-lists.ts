@@ -1,0 +1,189 @@
+// Whose devices or cross-signing keys changed, and when: the position of a change is the seq of its record.
+//
+//   !device_lists    stateroom.device_list / user id        {}
+//                    stateroom.signed_user / signer, user   {}
+//
+// Who changed between two points is a difference of two roots of this one room, whatever else happened meanwhile.
+// A user's signature of another's key is shown to the signer alone, so the second record concerns the signer only.
+//
+// Source: client-server API, "Tracking the device list for a user", GET /keys/changes.
+
+import type { InternalRecord } from '../core/internal.js';
+import type { Engine } from '../engine/engine.js';
+import type { UserId } from '../event/ids.js';
+import { internalRoomId } from '../event/internal.js';
+import { compareCodePoints } from '../lib/bytes.js';
+import type { StateView } from '../reader/state-view.js';
+import { MEMBER_TYPE } from '../room/state/key.js';
+import type { RoomRow } from '../store/records.js';
+import { EMPTY_ROOT } from '../tree/tree.js';
+import type { Memberships } from './memberships.js';
+import { type AccountParts, joinKey, splitKey } from './parts.js';
+
+export const DEVICE_LISTS_ROOM = internalRoomId('device_lists');
+/** The keys of the user whose id is the state key changed. */
+export const DEVICE_LIST = 'stateroom.device_list';
+const SIGNED_USER = 'stateroom.signed_user';
+const ENCRYPTION = 'm.room.encryption';
+
+/** Both sorted. */
+export interface DeviceListChanges {
+  /** Users whose keys are to be asked for again. */
+  readonly changed: readonly UserId[];
+  /** Users with whom no encrypted room is shared any more. */
+  readonly left: readonly UserId[];
+}
+
+/** A room at the two ends of a span; undefined where the user was not joined. */
+interface Span {
+  readonly before: StateView | undefined;
+  readonly after: StateView | undefined;
+}
+
+/** Whose keys a record of the room says to have changed, as far as `userId` is concerned. */
+export function changedUserOf(type: string, stateKey: string, userId: UserId): UserId | undefined {
+  if (type === DEVICE_LIST) return stateKey as UserId;
+  if (type !== SIGNED_USER) return undefined;
+  const [signer, signed] = splitKey(stateKey);
+  return signer === userId ? (signed as UserId) : undefined;
+}
+
+export class DeviceLists {
+  readonly #engine: Engine;
+  readonly #memberships: Memberships;
+
+  constructor({ engine }: AccountParts, memberships: Memberships) {
+    this.#engine = engine;
+    this.#memberships = memberships;
+  }
+
+  /** To be written with whatever changes a user's keys. */
+  changedRecord(userId: UserId): InternalRecord {
+    return { roomId: DEVICE_LISTS_ROOM, type: DEVICE_LIST, stateKey: userId, content: {} };
+  }
+
+  /** To be written with a signature of another user's key. */
+  signedRecord(signer: UserId, signed: UserId): InternalRecord {
+    return { roomId: DEVICE_LISTS_ROOM, type: SIGNED_USER, stateKey: joinKey(signer, signed), content: {} };
+  }
+
+  /**
+   * What a user is to be told of what happened after a seq, up to another (all that is committed).
+   *
+   * `changed`: users who share a room with the user, and the user, whose keys changed; and those with whom the
+   * user shares an encrypted room now and did not before. `left`: those with whom that was so, and is no more.
+   * A room in which nothing happened costs two point reads; another the difference of its states.
+   */
+  async changedSince(userId: UserId, after: number, upTo?: number): Promise<DeviceListChanges> {
+    const to = upTo ?? this.#engine.core.release.watermark;
+    const spans = await this.#spans(userId, after, to);
+    const joined = spans.flatMap((span) => span.after ?? []);
+    const encrypted = spans.map(
+      ({ before, after: now }): Span => ({
+        before: before !== undefined && isEncrypted(before) ? before : undefined,
+        after: now !== undefined && isEncrypted(now) ? now : undefined,
+      }),
+    );
+    const { came, went } = movedIn(encrypted);
+    const knownBefore = sharing(
+      encrypted.flatMap((span) => span.before ?? []),
+      came,
+    );
+    const withNewKeys = await this.#withNewKeys(userId, after, to);
+    const changed = sharing(joined, withNewKeys);
+    if (withNewKeys.has(userId)) changed.add(userId);
+    for (const other of came) if (!knownBefore.has(other)) changed.add(other);
+    const stillKnown = sharing(
+      encrypted.flatMap((span) => span.after ?? []),
+      went,
+    );
+    const left = [...went].filter((other) => other !== userId && !stillKnown.has(other));
+    for (const other of left) changed.delete(other);
+    return { changed: [...changed].sort(compareCodePoints), left: left.sort(compareCodePoints) };
+  }
+
+  async #withNewKeys(userId: UserId, after: number, to: number): Promise<Set<UserId>> {
+    const users = new Set<UserId>();
+    const room = this.#engine.store.room(DEVICE_LISTS_ROOM);
+    if (room === undefined || this.#newestSeq(room) <= after) return users;
+    const before = await this.#stateAt(room, after);
+    for (const { type, stateKey } of before.diff(await this.#stateAt(room, to))) {
+      const changed = changedUserOf(type, stateKey, userId);
+      if (changed !== undefined) users.add(changed);
+    }
+    return users;
+  }
+
+  async #spans(userId: UserId, after: number, to: number): Promise<Span[]> {
+    const spans: Span[] = [];
+    for (const roomId of (await this.#memberships.ofUser(userId)).keys()) {
+      const room = this.#engine.store.room(roomId);
+      if (room === undefined) continue;
+      const newest = this.#newestSeq(room);
+      const now = newest <= to ? this.#current(room) : await this.#stateAt(room, to);
+      const before = newest <= after ? now : await this.#stateAt(room, after);
+      const ifJoined = (view: StateView): StateView | undefined =>
+        view.membership(userId) === 'join' ? view : undefined;
+      spans.push({ before: ifJoined(before), after: ifJoined(now) });
+    }
+    return spans;
+  }
+
+  /** The newest accepted event is a forward extremity: nothing can have come after it. */
+  #newestSeq({ forwardExtremities }: RoomRow): number {
+    return Math.max(0, ...forwardExtremities.map((id) => this.#engine.store.seqOf(id) ?? 0));
+  }
+
+  #current({ roomId, root }: RoomRow): StateView {
+    return this.#engine.reader.view(roomId, root);
+  }
+
+  /** The room's state as this server saw it when everything up to a seq was committed. */
+  async #stateAt(room: RoomRow, seq: number): Promise<StateView> {
+    for await (const [, at] of this.#engine.store.timeline(room.number, { to: seq + 1, reverse: true })) {
+      const roots = this.#engine.reader.events.at(at)?.roots;
+      if (roots !== undefined) return this.#current(room).at(roots.room ?? roots.after);
+    }
+    return this.#current(room).at(EMPTY_ROOT);
+  }
+}
+
+function isEncrypted(view: StateView): boolean {
+  return view.get(ENCRYPTION) !== undefined;
+}
+
+/** Who came into one of the rooms, or went from one: its members all where the user or encryption did. */
+function movedIn(spans: readonly Span[]): { readonly came: Set<UserId>; readonly went: Set<UserId> } {
+  const came = new Set<UserId>();
+  const went = new Set<UserId>();
+  for (const { before, after } of spans) {
+    if (before !== undefined && after !== undefined) {
+      for (const { type, stateKey } of before.diff(after)) {
+        if (type !== MEMBER_TYPE) continue;
+        const wasJoined = before.membership(stateKey) === 'join';
+        const isJoined = after.membership(stateKey) === 'join';
+        if (isJoined && !wasJoined) came.add(stateKey as UserId);
+        if (wasJoined && !isJoined) went.add(stateKey as UserId);
+      }
+    } else {
+      for (const { userId } of after?.members({ membership: 'join' }) ?? []) came.add(userId as UserId);
+      for (const { userId } of before?.members({ membership: 'join' }) ?? []) went.add(userId as UserId);
+    }
+  }
+  return { came, went };
+}
+
+/** Those of the users who are joined in one of the rooms: by looking each up, or the rooms through if that is less. */
+function sharing(rooms: readonly StateView[], users: ReadonlySet<UserId>): Set<UserId> {
+  const members = rooms.reduce((sum, { joined }) => sum + joined, 0);
+  if (members < users.size * rooms.length) {
+    const found = new Set<UserId>();
+    for (const room of rooms) {
+      for (const { userId } of room.members({ membership: 'join' })) {
+        if (users.has(userId as UserId)) found.add(userId as UserId);
+      }
+    }
+    return found;
+  }
+  return new Set([...users].filter((user) => rooms.some((room) => room.membership(user) === 'join')));
+}

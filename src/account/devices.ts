@@ -1,0 +1,131 @@
+// A user's devices, and when each was last heard of.
+//
+//   !user/ID    stateroom.device / device id         { display_name? }
+//               stateroom.device_seen / device id    { ts, ip }
+//
+// Every request would change when a device was seen; it is written once in a while, so that reading costs
+// no writing. Source: client-server API, "Device Management".
+
+import type { InternalRecord } from '../core/internal.js';
+import type { UserId } from '../event/ids.js';
+import type { JsonObject } from '../event/json.js';
+import { compareCodePoints } from '../lib/bytes.js';
+import { ClockCache } from '../lib/clock-cache.js';
+import { DeviceUnknownError } from './errors.js';
+import { type AccountParts, joinKey, numberOf, textOf, userRoom } from './parts.js';
+
+const DEVICE = 'stateroom.device';
+const DEVICE_SEEN = 'stateroom.device_seen';
+const DEVICE_ID_LENGTH = 10;
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+const SEEN_WRITTEN_EVERY_MS = 10 * 60_000;
+/** From another address it is written sooner; yet a device may come from two by turns. */
+const ELSEWHERE_WRITTEN_EVERY_MS = 60_000;
+
+const SEEN_CACHED_MAX = 10_000;
+
+interface Seen {
+  /** Milliseconds since 1970. */
+  readonly ts: number;
+  readonly ip: string | undefined;
+}
+
+export interface Device {
+  readonly deviceId: string;
+  readonly displayName: string | undefined;
+  readonly lastSeenAt: number | undefined;
+  readonly lastSeenIp: string | undefined;
+}
+
+export class Devices {
+  readonly #parts: AccountParts;
+  /** What is written of when devices were seen, of those seen lately. */
+  readonly #seen = new ClockCache<string, Seen>(SEEN_CACHED_MAX);
+
+  constructor(parts: AccountParts) {
+    this.#parts = parts;
+  }
+
+  get(userId: UserId, deviceId: string): Device | undefined {
+    const content = this.#parts.engine.internal.get(userRoom(userId), DEVICE, deviceId);
+    return content === undefined ? undefined : this.#device(userId, deviceId, content);
+  }
+
+  /** All devices, sorted by id. */
+  list(userId: UserId): Device[] {
+    return [...this.#parts.engine.internal.entries(userRoom(userId), DEVICE)]
+      .map(({ stateKey, content }) => this.#device(userId, stateKey, content))
+      .sort((a, b) => compareCodePoints(a.deviceId, b.deviceId));
+  }
+
+  /** A device id that is not in use: ten capitals. */
+  newId(userId: UserId): string {
+    for (;;) {
+      const bytes = this.#parts.randomBytes(DEVICE_ID_LENGTH);
+      const id = Array.from(bytes, (byte) => LETTERS.charAt(byte % LETTERS.length)).join('');
+      if (this.get(userId, id) === undefined) return id;
+    }
+  }
+
+  /** The record of a new device; none for one that is there: it keeps its name. */
+  newRecords(userId: UserId, deviceId: string, displayName: string | undefined): readonly InternalRecord[] {
+    return this.get(userId, deviceId) === undefined ? [record(userId, deviceId, displayName)] : [];
+  }
+
+  /** @throws ACCOUNT_DEVICE_UNKNOWN */
+  async rename(userId: UserId, deviceId: string, displayName: string): Promise<void> {
+    if (this.get(userId, deviceId) === undefined) {
+      throw new DeviceUnknownError(`${userId} has no device ${deviceId}`, {
+        user_id: userId,
+        device_id: deviceId,
+      });
+    }
+    await this.#parts.engine.internal.write([record(userId, deviceId, displayName)]);
+  }
+
+  /** The device was heard of: written when that was last written some time ago, or from elsewhere. */
+  async seen(userId: UserId, deviceId: string, ip: string): Promise<void> {
+    const { engine, now } = this.#parts;
+    const ts = now();
+    const name = joinKey(userId, deviceId);
+    let last = this.#seen.get(name);
+    if (last === undefined) {
+      last = this.#lastSeen(userId, deviceId) ?? { ts: Number.NEGATIVE_INFINITY, ip: undefined };
+      this.#seen.set(name, last, 1);
+    }
+    if (ts - last.ts < (last.ip === ip ? SEEN_WRITTEN_EVERY_MS : ELSEWHERE_WRITTEN_EVERY_MS)) return;
+    this.#seen.set(name, { ts, ip }, 1);
+    await engine.internal.write([
+      { roomId: userRoom(userId), type: DEVICE_SEEN, stateKey: deviceId, content: { ts, ip } },
+    ]);
+  }
+
+  readonly removalRecords = (userId: UserId, deviceId: string): readonly InternalRecord[] => {
+    this.#seen.delete(joinKey(userId, deviceId));
+    return [DEVICE, DEVICE_SEEN]
+      .filter((type) => this.#parts.engine.internal.get(userRoom(userId), type, deviceId) !== undefined)
+      .map((type) => ({ roomId: userRoom(userId), type, stateKey: deviceId, content: undefined }));
+  };
+
+  #device(userId: UserId, deviceId: string, content: JsonObject): Device {
+    const seen = this.#lastSeen(userId, deviceId);
+    return {
+      deviceId,
+      displayName: textOf(content, 'display_name'),
+      lastSeenAt: seen?.ts,
+      lastSeenIp: seen?.ip,
+    };
+  }
+
+  #lastSeen(userId: UserId, deviceId: string): Seen | undefined {
+    const content = this.#parts.engine.internal.get(userRoom(userId), DEVICE_SEEN, deviceId);
+    return content === undefined
+      ? undefined
+      : { ts: numberOf(content, 'ts') ?? 0, ip: textOf(content, 'ip') };
+  }
+}
+
+function record(userId: UserId, deviceId: string, displayName: string | undefined): InternalRecord {
+  const content = displayName === undefined ? {} : { display_name: displayName };
+  return { roomId: userRoom(userId), type: DEVICE, stateKey: deviceId, content };
+}

@@ -1,0 +1,181 @@
+// Which rooms the users of this server are in: an index in memory, made from the rooms' current states at start
+// and kept up with what is committed. A room that changed is compared with what it was by its root, so that a
+// membership which only a resolution changed is seen as well.
+//
+//   !user/ID    stateroom.forgotten / room id    { event_id }
+//
+// A room is forgotten together with the membership that was current then: another one brings it back.
+
+import type { Engine } from '../engine/engine.js';
+import type { EventId, RoomId, UserId } from '../event/ids.js';
+import { INTERNAL_VERSION } from '../event/rules.js';
+import { toError } from '../lib/errors.js';
+import { MEMBER_TYPE } from '../room/state/key.js';
+import type { Membership } from '../room/state/value.js';
+import type { RootRef } from '../tree/types.js';
+import { type AccountParts, textOf, userRoom } from './parts.js';
+
+const FORGOTTEN = 'stateroom.forgotten';
+
+/** A user's place in a room. */
+export interface UserMembership {
+  readonly membership: Membership;
+  /** The member event that says so. */
+  readonly eventId: EventId;
+}
+
+export class Memberships {
+  readonly #parts: AccountParts;
+  readonly #engine: Engine;
+  /** The current state of each room that the index shows. */
+  readonly #roots = new Map<RoomId, RootRef>();
+  readonly #byUser = new Map<UserId, Map<RoomId, UserMembership>>();
+  readonly #byRoom = new Map<RoomId, Map<UserId, UserMembership>>();
+  readonly #ending = new AbortController();
+  #position = 0;
+  #waiting: {
+    readonly seq: number;
+    readonly resolve: () => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
+  #failure: Error | undefined;
+  #following: Promise<void> = Promise.resolve();
+
+  private constructor(parts: AccountParts) {
+    this.#parts = parts;
+    this.#engine = parts.engine;
+  }
+
+  /** The index of an engine's rooms as they are. O(local members) and O(members) node reads. */
+  static async open(parts: AccountParts): Promise<Memberships> {
+    const memberships = new Memberships(parts);
+    const { reader, core } = parts.engine;
+    memberships.#position = core.release.watermark;
+    for await (const room of reader.rooms()) {
+      if (room.version !== INTERNAL_VERSION) memberships.#update(room.roomId);
+    }
+    memberships.#following = memberships.#follow();
+    return memberships;
+  }
+
+  /** Ends the following of what is committed. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await this.#following;
+  }
+
+  /** Resolves when all that is committed now is in the index. */
+  async caughtUp(): Promise<void> {
+    const seq = this.#engine.core.release.watermark;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#position >= seq) return;
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));
+  }
+
+  /** The rooms a user has to do with, as of all that is committed: joined, invited, knocked at, left, banned. */
+  async ofUser(userId: UserId): Promise<ReadonlyMap<RoomId, UserMembership>> {
+    await this.caughtUp();
+    return this.#byUser.get(userId) ?? new Map();
+  }
+
+  /** The rooms where the user has this membership. */
+  async rooms(userId: UserId, membership: Membership): Promise<RoomId[]> {
+    const rooms = [...(await this.ofUser(userId))];
+    return rooms.filter(([, place]) => place.membership === membership).map(([roomId]) => roomId);
+  }
+
+  /** The users of this server who have to do with a room, as of what was released: for waking those concerned. */
+  ofRoom(roomId: RoomId): ReadonlyMap<UserId, UserMembership> {
+    return this.#byRoom.get(roomId) ?? new Map();
+  }
+
+  /** Did the user forget the room, and nothing happened to their membership since? */
+  isForgotten(userId: UserId, roomId: RoomId): boolean {
+    const forgotten = this.#engine.internal.get(userRoom(userId), FORGOTTEN, roomId);
+    if (forgotten === undefined || !this.#isRoom(roomId)) return false;
+    return textOf(forgotten, 'event_id') === this.#engine.currentState(roomId).get(MEMBER_TYPE, userId);
+  }
+
+  /** Forgets a room that the user has left: the caller makes sure of that. */
+  async forget(userId: UserId, roomId: RoomId): Promise<void> {
+    const eventId = this.#engine.currentState(roomId).get(MEMBER_TYPE, userId);
+    if (eventId === undefined) return;
+    await this.#engine.internal.write([
+      { roomId: userRoom(userId), type: FORGOTTEN, stateKey: roomId, content: { event_id: eventId } },
+    ]);
+  }
+
+  /** Is the room one that users may hear of? Internal rooms are none. */
+  #isRoom(roomId: RoomId): boolean {
+    const room = this.#engine.store.room(roomId);
+    return room !== undefined && room.version !== INTERNAL_VERSION;
+  }
+
+  async #follow(): Promise<void> {
+    try {
+      const released = this.#engine.released({ after: this.#position, signal: this.#ending.signal });
+      for await (const { seqLast, events } of released) {
+        const changed = events.filter(({ row }) => row.roomVersion !== INTERNAL_VERSION);
+        for (const roomId of new Set(changed.map(({ row }) => row.roomId))) this.#update(roomId);
+        this.#moveTo(seqLast);
+      }
+    } catch (error) {
+      this.#failure = toError(error);
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+      return;
+    }
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+  }
+
+  #moveTo(seq: number): void {
+    this.#position = seq;
+    const due = this.#waiting.filter((waiting) => waiting.seq <= seq);
+    this.#waiting = this.#waiting.filter((waiting) => waiting.seq > seq);
+    for (const { resolve } of due) resolve();
+  }
+
+  /** Brings a room's members in line with its current state. */
+  #update(roomId: RoomId): void {
+    if (!this.#isRoom(roomId)) return;
+    const now = this.#engine.currentState(roomId);
+    const before = this.#roots.get(roomId);
+    this.#roots.set(roomId, now.rootRef);
+    if (before === undefined) {
+      for (const { userId, membership, eventId } of now.members()) {
+        if (this.#isLocal(userId)) this.#set(userId, roomId, { membership, eventId });
+      }
+      return;
+    }
+    for (const { type, stateKey, after } of now.at(before).diff(now)) {
+      if (type !== MEMBER_TYPE || !this.#isLocal(stateKey)) continue;
+      const membership = now.membership(stateKey);
+      if (membership === undefined || after === undefined) this.#remove(stateKey, roomId);
+      else this.#set(stateKey, roomId, { membership, eventId: after });
+    }
+  }
+
+  #isLocal(userId: string): userId is UserId {
+    return (
+      userId.endsWith(`:${this.#parts.serverName}`) &&
+      userId.indexOf(':') === userId.length - this.#parts.serverName.length - 1
+    );
+  }
+
+  #set(userId: UserId, roomId: RoomId, place: UserMembership): void {
+    entryOf(this.#byUser, userId).set(roomId, place);
+    entryOf(this.#byRoom, roomId).set(userId, place);
+  }
+
+  #remove(userId: UserId, roomId: RoomId): void {
+    this.#byUser.get(userId)?.delete(roomId);
+    this.#byRoom.get(roomId)?.delete(userId);
+  }
+}
+
+function entryOf<K, L, V>(map: Map<K, Map<L, V>>, key: K): Map<L, V> {
+  const existing = map.get(key);
+  if (existing !== undefined) return existing;
+  const entry = new Map<L, V>();
+  map.set(key, entry);
+  return entry;
+}

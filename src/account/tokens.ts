@@ -1,0 +1,214 @@
+// Access and refresh tokens: random, opaque, stored as their SHA-256 only. A device has one session at a time.
+//
+//   !tokens     stateroom.token / hash           { user, device, kind, expires?, refreshed? }
+//   !user/ID    stateroom.session / device id    { access, refresh?, next_access?, next_refresh? }
+//
+// A refresh makes the `next` pair. The old refresh token stays valid until one of the next pair is used, and
+// only then goes, with the old access token: a client that never saw the answer may ask again. A token says itself
+// that a refresh made it, so that only for those the session is looked at.
+//
+// Source: client-server API, "Refreshing access tokens", "Relationship between access tokens and devices".
+
+import { createHash } from 'node:crypto';
+import type { InternalRecord } from '../core/internal.js';
+import type { UserId } from '../event/ids.js';
+import type { JsonObject } from '../event/json.js';
+import { toBase64Url } from '../lib/base64.js';
+import { type AccountParts, isTrue, numberOf, textOf, TOKENS_ROOM, userRoom } from './parts.js';
+
+const TOKEN = 'stateroom.token';
+const SESSION = 'stateroom.session';
+const TOKEN_BYTES = 32;
+/** What scanners of leaked secrets look for. */
+const PREFIX = { access: 'sra_', refresh: 'srr_' } as const;
+
+type TokenKind = keyof typeof PREFIX;
+
+/** What a login hands out. */
+export interface IssuedTokens {
+  readonly accessToken: string;
+  readonly refreshToken: string | undefined;
+  readonly expiresInMs: number | undefined;
+}
+
+/** Whose an access token is. */
+export interface TokenOwner {
+  readonly userId: UserId;
+  readonly deviceId: string;
+  readonly tokenHash: string;
+}
+
+/** What a token is worth: `expired` means the session is still there, and another token of it can be had. */
+export type TokenCheck =
+  | { readonly kind: 'valid'; readonly owner: TokenOwner }
+  | { readonly kind: 'expired' }
+  | { readonly kind: 'unknown' };
+
+/** Hashes of a session's tokens. */
+interface Session {
+  readonly access: string;
+  readonly refresh: string | undefined;
+  readonly next: { readonly access: string; readonly refresh: string | undefined } | undefined;
+}
+
+interface NewToken {
+  readonly token: string;
+  readonly hash: string;
+  readonly record: InternalRecord;
+}
+
+/** What a token's record says. */
+interface FoundToken {
+  readonly userId: UserId;
+  readonly deviceId: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number | undefined;
+  /** A refresh made it: it may be one of the next pair. */
+  readonly isRefreshed: boolean;
+}
+
+/** The key of a token's record: SHA-256, URL-safe base64. */
+function hashOfToken(token: string): string {
+  return toBase64Url(createHash('sha256').update(token).digest());
+}
+
+export class Tokens {
+  readonly #parts: AccountParts;
+
+  constructor(parts: AccountParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Tokens for a device and the records to write; what the device had before ends.
+   * @param lifetimeMs of the access token, where the client can refresh; without it, the token does not expire
+   */
+  issue(
+    userId: UserId,
+    deviceId: string,
+    lifetimeMs: number | undefined,
+  ): { readonly tokens: IssuedTokens; readonly records: readonly InternalRecord[] } {
+    const whose = { user: userId, device: deviceId };
+    const access = this.#new('access', whose, lifetimeMs);
+    const refresh = lifetimeMs === undefined ? undefined : this.#new('refresh', whose);
+    return {
+      tokens: { accessToken: access.token, refreshToken: refresh?.token, expiresInMs: lifetimeMs },
+      records: [
+        ...this.#tokenRemovals(userId, deviceId),
+        access.record,
+        ...(refresh === undefined ? [] : [refresh.record]),
+        sessionRecord(userId, deviceId, { access: access.hash, refresh: refresh?.hash, next: undefined }),
+      ],
+    };
+  }
+
+  /** What an access token is worth. The first use of a refreshed one ends the one before. */
+  check(accessToken: string): TokenCheck {
+    const hash = hashOfToken(accessToken);
+    const found = this.#find(hash, 'access');
+    if (found === undefined) return { kind: 'unknown' };
+    const { userId, deviceId, expiresAt, isRefreshed } = found;
+    if (expiresAt !== undefined && expiresAt <= this.#parts.now()) return { kind: 'expired' };
+    if (isRefreshed) this.#promote(userId, deviceId, hash);
+    return { kind: 'valid', owner: { userId, deviceId, tokenHash: hash } };
+  }
+
+  /** New tokens for a refresh token, or undefined when it is no longer worth any. */
+  async refresh(refreshToken: string, lifetimeMs: number): Promise<IssuedTokens | undefined> {
+    const hash = hashOfToken(refreshToken);
+    const found = this.#find(hash, 'refresh');
+    if (found === undefined) return undefined;
+    const { userId, deviceId, isRefreshed } = found;
+    if (isRefreshed) this.#promote(userId, deviceId, hash);
+    const session = this.#session(userId, deviceId);
+    if (session === undefined) return undefined;
+    const whose = { user: userId, device: deviceId, refreshed: true };
+    const access = this.#new('access', whose, lifetimeMs);
+    const refresh = this.#new('refresh', whose);
+    await this.#parts.engine.internal.write([
+      ...removals(session.next === undefined ? [] : [session.next.access, session.next.refresh]),
+      access.record,
+      refresh.record,
+      sessionRecord(userId, deviceId, { ...session, next: { access: access.hash, refresh: refresh.hash } }),
+    ]);
+    return { accessToken: access.token, refreshToken: refresh.token, expiresInMs: lifetimeMs };
+  }
+
+  readonly removalRecords = (userId: UserId, deviceId: string): readonly InternalRecord[] => {
+    if (this.#session(userId, deviceId) === undefined) return [];
+    const session = { roomId: userRoom(userId), type: SESSION, stateKey: deviceId, content: undefined };
+    return [...this.#tokenRemovals(userId, deviceId), session];
+  };
+
+  #tokenRemovals(userId: UserId, deviceId: string): InternalRecord[] {
+    const session = this.#session(userId, deviceId);
+    if (session === undefined) return [];
+    const { access, refresh, next } = session;
+    return removals([access, refresh, next?.access, next?.refresh]);
+  }
+
+  /** One of the next pair is used: it takes the place of the pair before. */
+  #promote(userId: UserId, deviceId: string, hash: string): void {
+    const session = this.#session(userId, deviceId);
+    const next = session?.next;
+    if (session === undefined || next === undefined) return;
+    if (next.access !== hash && next.refresh !== hash) return;
+    this.#parts.engine.internal
+      .write([
+        ...removals([session.access, session.refresh]),
+        sessionRecord(userId, deviceId, { ...next, next: undefined }),
+      ])
+      // When it cannot be written, nothing can: every later write says so, and the old token lives a little longer.
+      .catch(() => undefined);
+  }
+
+  #new(kind: TokenKind, whose: JsonObject, lifetimeMs?: number): NewToken {
+    const token = `${PREFIX[kind]}${toBase64Url(this.#parts.randomBytes(TOKEN_BYTES))}`;
+    const hash = hashOfToken(token);
+    const expires = lifetimeMs === undefined ? {} : { expires: this.#parts.now() + lifetimeMs };
+    const content = { ...whose, kind, ...expires };
+    return { token, hash, record: { roomId: TOKENS_ROOM, type: TOKEN, stateKey: hash, content } };
+  }
+
+  #find(hash: string, kind: TokenKind): FoundToken | undefined {
+    const content = this.#parts.engine.internal.get(TOKENS_ROOM, TOKEN, hash);
+    if (content === undefined || textOf(content, 'kind') !== kind) return undefined;
+    return {
+      userId: (textOf(content, 'user') ?? '') as UserId,
+      deviceId: textOf(content, 'device') ?? '',
+      expiresAt: numberOf(content, 'expires'),
+      isRefreshed: isTrue(content, 'refreshed'),
+    };
+  }
+
+  #session(userId: UserId, deviceId: string): Session | undefined {
+    const content = this.#parts.engine.internal.get(userRoom(userId), SESSION, deviceId);
+    const access = content === undefined ? undefined : textOf(content, 'access');
+    if (content === undefined || access === undefined) return undefined;
+    const nextAccess = textOf(content, 'next_access');
+    return {
+      access,
+      refresh: textOf(content, 'refresh'),
+      next:
+        nextAccess === undefined
+          ? undefined
+          : { access: nextAccess, refresh: textOf(content, 'next_refresh') },
+    };
+  }
+}
+
+function removals(hashes: readonly (string | undefined)[]): InternalRecord[] {
+  return hashes
+    .filter((hash) => hash !== undefined)
+    .map((hash) => ({ roomId: TOKENS_ROOM, type: TOKEN, stateKey: hash, content: undefined }));
+}
+
+function sessionRecord(userId: UserId, deviceId: string, { access, refresh, next }: Session): InternalRecord {
+  const content: JsonObject = {
+    access,
+    ...(refresh === undefined ? {} : { refresh }),
+    ...(next === undefined ? {} : { next_access: next.access }),
+    ...(next?.refresh === undefined ? {} : { next_refresh: next.refresh }),
+  };
+  return { roomId: userRoom(userId), type: SESSION, stateKey: deviceId, content };
+}

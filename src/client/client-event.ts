@@ -1,0 +1,166 @@
+// From a stored event to what a client gets: the keys that clients know, redacted where it was redacted, and
+// `unsigned` as this server fills it for this client.
+//
+// What other servers put into `unsigned` is never passed on.
+//
+// Source: client-server API, "Room event format", "Redactions"; definitions/client_event.yaml;
+// rooms/v11, "Moving the redacts property".
+
+import { isArray, isObject, type JsonObject, JsonNumber, type JsonValue, own } from '../event/json.js';
+import type { Pdu } from '../event/pdu.js';
+import { redact } from '../event/redact.js';
+import type { EventId } from '../event/ids.js';
+import type { KnownEvent } from '../room/graph/known-events.js';
+import type { Homeserver } from './homeserver.js';
+import { redactionsOf } from './redactions.js';
+import type { Requester } from './route.js';
+import type { RoomViewer } from './visibility.js';
+
+/** For whom events are made, and how. */
+export interface Serving {
+  readonly requester: Pick<Requester, 'userId' | 'deviceId'>;
+  /**
+   * `timeline` fills `unsigned` in full; `state`, for listings of state by the thousand, leaves out what costs
+   * reads for each event: `membership`, `prev_content`, `replaces_state`.
+   */
+  readonly detail: 'timeline' | 'state';
+  /** The requester's eyes on the room. */
+  readonly viewer: RoomViewer;
+  /** `event_format` of a filter; `client` when left out. */
+  readonly format?: 'client' | 'federation';
+  /** Leave `room_id` out, where the answer says it elsewhere (`/sync`). */
+  readonly withoutRoomId?: boolean;
+}
+
+/** Events that a client gets, in the order given. Whether they may be seen is the caller's question. */
+export async function toClientEvents(
+  home: Homeserver,
+  events: readonly KnownEvent[],
+  serving: Serving,
+): Promise<JsonObject[]> {
+  const replaced =
+    serving.detail === 'timeline' ? replacedBy(home, events, serving.viewer) : new Map<EventId, KnownEvent>();
+  const redactions = await redactionsOf(home.engine).of([...events, ...replaced.values()]);
+  return events.map((event) => {
+    const redaction = redactions.get(event.pdu.eventId);
+    const previous = replaced.get(event.pdu.eventId);
+    const unsigned: Record<string, JsonValue> = unsignedOf(home, event, serving);
+    if (previous !== undefined) {
+      unsigned['replaces_state'] = previous.pdu.eventId;
+      if (serving.viewer.canSee(previous)) {
+        unsigned['prev_content'] = contentOf(previous.pdu, redactions.has(previous.pdu.eventId));
+      }
+    }
+    if (redaction !== undefined) {
+      const inner = unsignedOf(home, redaction, serving);
+      unsigned['redacted_because'] = formatted(redaction.pdu, inner, false, serving);
+    }
+    return formatted(event.pdu, unsigned, redaction !== undefined, serving);
+  });
+}
+
+/** One event that a client gets. */
+export async function toClientEvent(
+  home: Homeserver,
+  event: KnownEvent,
+  serving: Serving,
+): Promise<JsonObject> {
+  const [served] = await toClientEvents(home, [event], serving);
+  if (served === undefined) throw new Error('one event in, one event out');
+  return served;
+}
+
+/** Events made ready in one go, between which others have their turn. */
+const BATCH = 500;
+
+/** State events by their ids, as a listing of state shows them. */
+export async function toClientState(
+  home: Homeserver,
+  ids: readonly EventId[],
+  serving: Omit<Serving, 'detail'>,
+  wants: (event: KnownEvent) => boolean = () => true,
+): Promise<JsonObject[]> {
+  const served: JsonObject[] = [];
+  for (let at = 0; at < ids.length; at += BATCH) {
+    const batch = ids.slice(at, at + BATCH).flatMap((id) => home.engine.reader.events.get(id) ?? []);
+    served.push(...(await toClientEvents(home, batch.filter(wants), { ...serving, detail: 'state' })));
+  }
+  return served;
+}
+
+/** The content of a state event as it may be shown: redacted where the event was. */
+export async function shownContent(home: Homeserver, event: KnownEvent): Promise<JsonObject> {
+  const redactions = await redactionsOf(home.engine).of([event]);
+  return contentOf(event.pdu, redactions.has(event.pdu.eventId));
+}
+
+/** The state events that these replaced, by the replacing event's id. */
+function replacedBy(
+  { engine }: Homeserver,
+  events: readonly KnownEvent[],
+  { view }: RoomViewer,
+): Map<EventId, KnownEvent> {
+  const replaced = new Map<EventId, KnownEvent>();
+  for (const { pdu, roots } of events) {
+    if (pdu.stateKey === undefined || roots === undefined) continue;
+    const id = view.at(roots.before).get(pdu.type, pdu.stateKey);
+    const previous = id === undefined ? undefined : engine.reader.events.get(id);
+    if (previous !== undefined) replaced.set(pdu.eventId, previous);
+  }
+  return replaced;
+}
+
+function unsignedOf(home: Homeserver, event: KnownEvent, serving: Serving): Record<string, JsonValue> {
+  const { userId, deviceId } = serving.requester;
+  const unsigned: Record<string, JsonValue> = { age: home.now() - event.pdu.originServerTs };
+  if (serving.detail === 'state') return unsigned;
+  unsigned['membership'] = serving.viewer.membershipAt(event);
+  if (event.pdu.sender === userId) {
+    const txnId = home.accounts.transactions.txnIdOf(userId, deviceId, event.pdu.eventId);
+    if (txnId !== undefined) unsigned['transaction_id'] = txnId;
+  }
+  return unsigned;
+}
+
+function formatted(pdu: Pdu, unsigned: JsonObject, isRedacted: boolean, serving: Serving): JsonObject {
+  if (serving.format === 'federation') {
+    const json = isRedacted ? redact(pdu.json, pdu.rules) : pdu.json;
+    return { ...(shownJson(pdu, json) as JsonObject), unsigned };
+  }
+  const { stateKey } = pdu;
+  return {
+    type: pdu.type,
+    ...(stateKey === undefined ? {} : { state_key: stateKey }),
+    sender: pdu.sender,
+    ...redactsOf(pdu, contentOf(pdu, isRedacted), isRedacted),
+    origin_server_ts: pdu.originServerTs,
+    event_id: pdu.eventId,
+    ...(serving.withoutRoomId === true ? {} : { room_id: pdu.roomId }),
+    unsigned,
+  };
+}
+
+/** Content; of a redaction with `redacts` in both places, so that clients find it where they look. */
+function redactsOf(pdu: Pdu, content: JsonObject, isRedacted: boolean): JsonObject {
+  const { redacts } = pdu;
+  if (pdu.type !== 'm.room.redaction' || redacts === undefined) return { content };
+  if (isRedacted && !pdu.rules.redaction.keepsContentRedacts) return { content };
+  return { content: { ...content, redacts }, redacts };
+}
+
+function contentOf(pdu: Pdu, isRedacted: boolean): JsonObject {
+  const content = isRedacted ? own(redact(pdu.json, pdu.rules), 'content') : pdu.content;
+  return isObject(content) ? (shownJson(pdu, content) as JsonObject) : {};
+}
+
+/** JSON that can be written down again: old rooms hold numbers that are kept as their text. */
+function shownJson(pdu: Pdu, value: JsonValue): JsonValue {
+  return pdu.rules.strictCanonicalJson ? value : plain(value);
+}
+
+function plain(value: JsonValue): JsonValue {
+  if (value instanceof JsonNumber) return value.value;
+  if (isArray(value)) return value.map(plain);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+}

@@ -1,0 +1,148 @@
+// One change of one membership: what the `m.room.member` event says beside it, and the sending of it.
+//
+// The authorisation rules have the last word. What they leave to the server is done here: what the user is
+// called, and whose power lets a user into a restricted room.
+//
+// Source: client-server API, "Room membership", "Restricted rooms"; rooms/v8.
+
+import { isDeepStrictEqual } from 'node:util';
+import { type EventId, parseUserId, type RoomId, serverOf, type UserId } from '../event/ids.js';
+import { isArray, isObject, type JsonObject, own } from '../event/json.js';
+import { creatorsOf, levelMap, powerLevelsOf } from '../room/auth/power-levels.js';
+import type { StateView } from '../reader/state-view.js';
+import { shownContent } from './client-event.js';
+import { badJson, forbidden } from './errors.js';
+import type { Homeserver } from './homeserver.js';
+import { userIdOf } from './request-fields.js';
+import type { Requester } from './route.js';
+import { sendEvent } from './send.js';
+import { clientRoom, stateEvent } from './visibility.js';
+
+/** A change of one membership. */
+export interface MembershipChange {
+  readonly target: UserId;
+  readonly membership: 'join' | 'leave' | 'invite' | 'ban' | 'knock';
+  /** What the event says beside that: a reason, or a profile of the user's own making. */
+  readonly extra?: JsonObject;
+}
+
+/** Sends a membership event; one that would say again what holds is not sent. @throws as `sendEvent` */
+export async function changeMembership(
+  home: Homeserver,
+  requester: Requester,
+  roomId: RoomId,
+  { target, membership, extra = {} }: MembershipChange,
+): Promise<{ readonly event_id: EventId }> {
+  const { engine, options } = home;
+  if (membership === 'invite' && serverOf(target) !== options.serverName) {
+    throw forbidden(
+      `Users of ${serverOf(target)} cannot be invited: this server reaches its own users only.`,
+    );
+  }
+  const view = engine.currentState(roomId);
+  const content: JsonObject = {
+    ...profileOf(home, requester.userId, target, membership),
+    ...without(extra, 'join_authorised_via_users_server'),
+    membership,
+    ...(membership === 'join' ? authorisedJoin(home, view, target) : {}),
+  };
+  const currentId = view.get('m.room.member', target);
+  const current = currentId === undefined ? undefined : engine.reader.events.get(currentId);
+  if (
+    current?.pdu.sender === requester.userId &&
+    isDeepStrictEqual(await shownContent(home, current), content)
+  ) {
+    return { event_id: current.pdu.eventId };
+  }
+  return sendEvent(home, requester, roomId, { type: 'm.room.member', stateKey: target, content });
+}
+
+/** A member event that a client writes itself, by `PUT .../state/m.room.member/...`. @throws MatrixError */
+export function writtenMembership(
+  home: Homeserver,
+  requester: Requester,
+  roomId: RoomId,
+  stateKey: string,
+  content: JsonObject,
+): Promise<{ readonly event_id: EventId }> {
+  const membership = own(content, 'membership');
+  const isKnown =
+    membership === 'join' ||
+    membership === 'leave' ||
+    membership === 'invite' ||
+    membership === 'ban' ||
+    membership === 'knock';
+  if (!isKnown) throw badJson('membership is one of join, leave, invite, ban, knock.');
+  const target = userIdOf(stateKey, 'The state key of a member event');
+  return changeMembership(home, requester, roomId, { target, membership, extra: content });
+}
+
+/** A user is called what they call themselves, where they come in; never by who throws them out. */
+function profileOf(home: Homeserver, sender: UserId, target: UserId, membership: string): JsonObject {
+  const isEntering = membership === 'join' || membership === 'knock' || membership === 'invite';
+  const isLocal = serverOf(target) === home.options.serverName;
+  if (!isEntering || !isLocal || (membership !== 'invite' && sender !== target)) return {};
+  return { ...home.accounts.profiles.memberFields(target) };
+}
+
+function without(json: JsonObject, key: string): JsonObject {
+  return Object.fromEntries(Object.entries(json).filter(([name]) => name !== key));
+}
+
+/**
+ * What a join of a restricted room says: whose power to invite lets the user in.
+ * @throws MatrixError 403 when the user is in none of the rooms that allow it, or nobody here can let them in
+ */
+function authorisedJoin(home: Homeserver, view: StateView, userId: UserId): JsonObject {
+  const { engine } = home;
+  const membership = view.membership(userId);
+  if (membership === 'join' || membership === 'invite' || membership === 'ban') return {};
+  const rules = stateEvent(engine, view, 'm.room.join_rules');
+  const rule = rules === undefined ? undefined : own(rules.content, 'join_rule');
+  const { allowsRestricted, allowsKnockRestricted } = view.rules.authorisation;
+  const isRestricted =
+    (rule === 'restricted' && allowsRestricted) || (rule === 'knock_restricted' && allowsKnockRestricted);
+  if (rules === undefined || !isRestricted) return {};
+  if (!isAllowedBy(home, rules.content, userId)) {
+    throw forbidden('You are in none of the rooms whose members may join this one.');
+  }
+  const authorising = localInviter(home, view);
+  if (authorising === undefined) throw forbidden('Nobody of this server in the room can let you in.');
+  return { join_authorised_via_users_server: authorising };
+}
+
+const ALLOWED_ROOMS_MAX = 1_000;
+
+/** Is the user joined to one of the rooms that the join rules name, as far as they are known here? */
+function isAllowedBy({ engine }: Homeserver, joinRules: JsonObject, userId: UserId): boolean {
+  const allow = own(joinRules, 'allow');
+  if (!isArray(allow)) return false;
+  return allow.slice(0, ALLOWED_ROOMS_MAX).some((entry) => {
+    if (!isObject(entry) || own(entry, 'type') !== 'm.room_membership') return false;
+    const roomId = own(entry, 'room_id');
+    if (typeof roomId !== 'string' || clientRoom(engine, roomId) === undefined) return false;
+    return engine.currentState(roomId).membership(userId) === 'join';
+  });
+}
+
+/** A joined user of this server who may invite: those with a level of their own first, else anyone at all. */
+function localInviter({ engine, options }: Homeserver, view: StateView): UserId | undefined {
+  const create = stateEvent(engine, view, 'm.room.create');
+  const powerLevels = stateEvent(engine, view, 'm.room.power_levels');
+  const levels = powerLevelsOf(create, powerLevels);
+  const mayInvite = (userId: string): boolean =>
+    parseUserId(userId) !== undefined &&
+    serverOf(userId as UserId) === options.serverName &&
+    view.membership(userId) === 'join' &&
+    levels.user(userId) >= levels.named('invite');
+
+  const listed = Object.keys(levelMap(own(powerLevels?.content ?? {}, 'users')) ?? {});
+  const creators = create === undefined ? [] : [...creatorsOf(create)];
+  const known = [...creators, ...listed].find(mayInvite);
+  if (known !== undefined) return known as UserId;
+  if (!(levels.named('users_default') >= levels.named('invite'))) return undefined;
+  for (const { userId } of view.members({ membership: 'join' })) {
+    if (mayInvite(userId)) return userId as UserId;
+  }
+  return undefined;
+}

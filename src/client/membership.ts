@@ -1,0 +1,151 @@
+// Who is in a room: join, leave, forget, invite, kick, ban, unban, knock.
+//
+// Each is one `m.room.member` event. What an endpoint promises beyond the authorisation rules is asked here: that
+// a kick lifts no ban, that who was invited already is not invited again.
+//
+// Source: client-server API, "Room membership".
+
+import type { RoomId } from '../event/ids.js';
+import { type JsonObject, own } from '../event/json.js';
+import { roomIdOfAlias } from './aliases.js';
+import { forbidden, MatrixError, notFound } from './errors.js';
+import type { Homeserver } from './homeserver.js';
+import { changeMembership } from './membership-change.js';
+import { bodyText, param, userIdOf } from './request-fields.js';
+import type { AuthenticatedRequest, Route } from './route.js';
+import { clientRoom, joinedRoom, NOT_IN_ROOM, type RoomViewer, viewerOf } from './visibility.js';
+
+/** The room that a client names by id or alias. @throws MatrixError 404 */
+function namedRoom(home: Homeserver, name: string): RoomId {
+  const roomId = name.startsWith('#') ? roomIdOfAlias(home, name) : name;
+  const room = roomId === undefined ? undefined : clientRoom(home.engine, roomId);
+  if (room === undefined) throw notFound('There is no such room on this server.');
+  return room.roomId;
+}
+
+function reasonOf(request: AuthenticatedRequest): JsonObject {
+  const reason = bodyText(request.body, 'reason');
+  return reason === undefined ? {} : { reason };
+}
+
+async function join(
+  request: AuthenticatedRequest,
+  home: Homeserver,
+  roomId: RoomId,
+): Promise<{ readonly room_id: RoomId }> {
+  const { userId } = request.user;
+  if (home.engine.currentState(roomId).membership(userId) !== 'join') {
+    await changeMembership(home, request.user, roomId, {
+      target: userId,
+      membership: 'join',
+      extra: reasonOf(request),
+    });
+  }
+  return { room_id: roomId };
+}
+
+async function joinByName(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  return join(request, home, namedRoom(home, param(request, 'roomIdOrAlias')));
+}
+
+async function joinById(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const roomId = param(request, 'roomId');
+  if (!roomId.startsWith('!')) throw notFound('There is no such room on this server.');
+  return join(request, home, namedRoom(home, roomId));
+}
+
+async function knock(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const roomId = namedRoom(home, param(request, 'roomIdOrAlias'));
+  await changeMembership(home, request.user, roomId, {
+    target: request.user.userId,
+    membership: 'knock',
+    extra: reasonOf(request),
+  });
+  return { room_id: roomId };
+}
+
+/** The requester's eyes on a room that knows them. @throws MatrixError 403 */
+function knownTo(request: AuthenticatedRequest, home: Homeserver): RoomViewer {
+  const viewer = viewerOf(home, param(request, 'roomId'), request.user.userId);
+  if (viewer?.membership === undefined) throw forbidden(NOT_IN_ROOM);
+  return viewer;
+}
+
+async function leave(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { membership, view } = knownTo(request, home);
+  if (membership === 'leave') return {};
+  await changeMembership(home, request.user, view.roomId, {
+    target: request.user.userId,
+    membership: 'leave',
+    extra: reasonOf(request),
+  });
+  return {};
+}
+
+async function forget(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { membership, view } = knownTo(request, home);
+  if (membership !== 'leave' && membership !== 'ban') {
+    throw new MatrixError(400, 'M_UNKNOWN', 'You have to leave the room before you can forget it.');
+  }
+  await home.accounts.memberships.forget(request.user.userId, view.roomId);
+  return {};
+}
+
+/** The room of a request about another user, who is named in its body. */
+function about(request: AuthenticatedRequest, home: Homeserver) {
+  const { view } = joinedRoom(home, param(request, 'roomId'), request.user.userId);
+  const target = userIdOf(bodyText(request.body, 'user_id'));
+  return { view, target, membership: view.membership(target), extra: reasonOf(request) };
+}
+
+async function invite(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  if (own(request.body, 'user_id') === undefined && own(request.body, 'medium') !== undefined) {
+    throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server invites by user id only.');
+  }
+  const { view, target, membership, extra } = about(request, home);
+  if (membership === 'invite') return {};
+  if (membership === 'join') throw forbidden(`${target} is in the room already.`);
+  await changeMembership(home, request.user, view.roomId, { target, membership: 'invite', extra });
+  return {};
+}
+
+async function kick(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { view, target, membership, extra } = about(request, home);
+  // Of a banned user it would lift the ban.
+  if (membership !== 'join' && membership !== 'invite' && membership !== 'knock') {
+    throw forbidden(`${target} is not in the room.`);
+  }
+  await changeMembership(home, request.user, view.roomId, { target, membership: 'leave', extra });
+  return {};
+}
+
+async function ban(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { view, target, extra } = about(request, home);
+  await changeMembership(home, request.user, view.roomId, { target, membership: 'ban', extra });
+  return {};
+}
+
+async function unban(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { view, target, membership, extra } = about(request, home);
+  if (membership !== 'ban') throw new MatrixError(403, 'M_BAD_STATE', `${target} is not banned.`);
+  await changeMembership(home, request.user, view.roomId, { target, membership: 'leave', extra });
+  return {};
+}
+
+type Handler = Route['handler'];
+
+function post(path: string, rateLimit: Route['rateLimit'], handler: Handler): Route {
+  return { method: 'POST', path: `/_matrix/client/v3/${path}`, auth: 'user', rateLimit, handler };
+}
+
+export const membershipRoutes: readonly Route[] = [
+  post('join/:roomIdOrAlias', 'join', joinByName),
+  post('rooms/:roomId/join', 'join', joinById),
+  post('knock/:roomIdOrAlias', 'join', knock),
+  post('rooms/:roomId/leave', 'other', leave),
+  post('rooms/:roomId/forget', 'other', forget),
+  post('rooms/:roomId/invite', 'other', invite),
+  post('rooms/:roomId/kick', 'other', kick),
+  post('rooms/:roomId/ban', 'other', ban),
+  post('rooms/:roomId/unban', 'other', unban),
+];

@@ -1,0 +1,56 @@
+// What one answer is made for: who asks, from where, up to where, and what they want of it.
+
+import type { JsonObject } from '../../event/json.js';
+import type { KnownEvent } from '../../room/graph/known-events.js';
+import { toClientEvents } from '../client-event.js';
+import type { Homeserver } from '../homeserver.js';
+import type { Requester } from '../route.js';
+import type { RoomViewer } from '../visibility.js';
+import { keepFields, type SyncFilter } from './filter.js';
+import type { SyncToken } from './token.js';
+import type { NamedRules } from './unread.js';
+
+/** Names under which the state at the timeline's end is given, in place of `state`; empty: it is not. */
+export type StateAfterKeys = readonly ('state_after' | 'org.matrix.msc4222.state_after')[];
+
+export interface SyncContext {
+  readonly home: Homeserver;
+  readonly requester: Requester;
+  readonly filter: SyncFilter;
+  /** Undefined for an initial sync. */
+  readonly since: SyncToken | undefined;
+  /** Typing and presence up to this position were told, in this run of the server. */
+  readonly positionSince: number;
+  readonly to: SyncToken;
+  readonly isFullState: boolean;
+  readonly stateAfterKeys: StateAfterKeys;
+  /** Users whose messages and invitations are not shown. */
+  readonly ignored: ReadonlySet<string>;
+  readonly rules: NamedRules;
+}
+
+/** Is anything of a kind that only lists events to be told? */
+export function isEmptyObject(object: JsonObject): boolean {
+  for (const _ in object) return false;
+  return true;
+}
+
+/** Events as the filter has them. */
+export async function serve(
+  context: SyncContext,
+  viewer: RoomViewer,
+  detail: 'timeline' | 'state',
+  events: readonly KnownEvent[],
+): Promise<JsonObject[]> {
+  if (events.length === 0) return [];
+  const { home, requester, filter } = context;
+  const { format, eventFields } = filter;
+  const served = await toClientEvents(home, events, {
+    requester,
+    detail,
+    viewer,
+    format,
+    withoutRoomId: true,
+  });
+  return eventFields === undefined ? served : served.map((event) => keepFields(event, eventFields));
+}

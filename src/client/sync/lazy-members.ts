@@ -1,0 +1,46 @@
+// The members that a lazy answer holds: who the timeline speaks of, the user, who the room may be named after.
+//
+// Members that changed since the client looked are part of the difference in state, and always sent. What is
+// added here may be left out where the device has it.
+//
+// Source: client-server API, "Lazy-loading room members".
+
+import type { EventId } from '../../event/ids.js';
+import { MEMBER_TYPE } from '../../room/state/key.js';
+import type { KnownEvent } from '../../room/graph/known-events.js';
+import type { SyncContext } from './context.js';
+import type { StateDelta } from './state-delta.js';
+
+export interface LazyMembersRequest {
+  readonly delta: StateDelta;
+  readonly timeline: readonly KnownEvent[];
+  readonly heroes: readonly string[];
+  /** The client gets the room whole: whatever it was sent before does not count. */
+  readonly isFresh: boolean;
+}
+
+/** Adds the ids of member events to those that the answer holds. */
+export function addLazyMembers(context: SyncContext, ids: Set<EventId>, request: LazyMembersRequest): void {
+  const { delta, timeline, heroes, isFresh } = request;
+  const { home, requester, since, filter } = context;
+  const { sentMembers } = home.notifier;
+  const users = new Set<string>([...timeline.map(({ pdu }) => pdu.sender), ...heroes]);
+  if (isFresh) users.add(requester.userId);
+  const mayLeaveOut = !isFresh && !filter.state.includeRedundantMembers;
+  for (const userId of users) {
+    const id = delta.value(MEMBER_TYPE, userId);
+    if (id === undefined) continue;
+    if (mayLeaveOut && sentMembers.has(requester, id, since?.seq ?? 0)) continue;
+    ids.add(id);
+  }
+}
+
+/** Notes which member events the device gets. */
+export function noteSentMembers(context: SyncContext, events: Iterable<KnownEvent>): void {
+  const { home, requester, to } = context;
+  for (const { pdu } of events) {
+    if (pdu.type === MEMBER_TYPE && pdu.stateKey !== undefined) {
+      home.notifier.sentMembers.add(requester, pdu.eventId, to.seq);
+    }
+  }
+}

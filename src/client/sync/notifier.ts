@@ -1,0 +1,270 @@
+// Wakes long polls, those concerned and no others, and holds what syncs keep in memory.
+//
+// It follows what is committed, in order. An event of a room wakes the users of this server who are in it, and
+// the one whose membership it sets; a record of this server's own wakes its user, or the users of its room.
+//
+//   released ──▶ note in RoomMoments ──▶ who is concerned? ──▶ wake their listeners
+//   ephemeral changes ─────────────────────────┘
+
+import type { Accounts } from '../../account/accounts.js';
+import { DEVICE_LIST } from '../../account/device-lists.js';
+import { userRoom } from '../../account/parts.js';
+import { RECEIPT, receiptOf, receiptsRoom } from '../../account/receipts.js';
+import type { Engine } from '../../engine/engine.js';
+import type { RoomId, UserId } from '../../event/ids.js';
+import { isRemoval } from '../../event/internal.js';
+import type { Pdu } from '../../event/pdu.js';
+import { INTERNAL_VERSION } from '../../event/rules.js';
+import { toError } from '../../lib/errors.js';
+import { MEMBER_TYPE } from '../../room/state/key.js';
+import type { KnownEvent } from '../../room/graph/known-events.js';
+import type { Ephemeral, EphemeralChange } from '../ephemeral.js';
+import { RoomMoments } from './room-moments.js';
+import { SentMembers } from './sent-members.js';
+import { Summaries } from './summary.js';
+import { UnreadCounts } from './unread.js';
+
+/** How often what runs out by itself (typing, presence) is looked at. */
+const SWEEP_EVERY_MS = 5_000;
+/** Users of one room that are woken for somebody's presence. */
+const PRESENCE_WAKES_MAX = 100;
+
+/** Records of a user's room that no sync tells of. */
+const UNTOLD: ReadonlySet<string> = new Set([
+  'stateroom.txn',
+  'stateroom.filter',
+  'stateroom.device_seen',
+  'stateroom.password',
+  'stateroom.forgotten',
+]);
+
+const TO_DEVICE = 'stateroom.to_device';
+
+export interface NotifierParts {
+  readonly engine: Engine;
+  readonly accounts: Accounts;
+  readonly ephemeral: Ephemeral;
+}
+
+/** One long poll. */
+export class Listener {
+  readonly #stop: (listener: Listener) => void;
+  #isWoken = false;
+  #onWake: (() => void) | undefined;
+
+  constructor(stop: (listener: Listener) => void) {
+    this.#stop = stop;
+  }
+
+  wake(): void {
+    this.#isWoken = true;
+    this.#onWake?.();
+  }
+
+  /**
+   * Resolves at once if the listener was woken since it was made or since it last waited.
+   * @returns false when the time is over or the signal aborted, true when there may be something to tell
+   */
+  async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#isWoken && timeoutMs > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, timeoutMs);
+        signal.addEventListener('abort', done);
+        this.#onWake = done;
+        function done(): void {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          resolve();
+        }
+      });
+      this.#onWake = undefined;
+    }
+    const isWoken = this.#isWoken;
+    this.#isWoken = false;
+    return isWoken && !signal.aborted;
+  }
+
+  /** Stops listening. */
+  close(): void {
+    this.#stop(this);
+  }
+}
+
+export class Notifier {
+  readonly moments: RoomMoments;
+  readonly sentMembers = new SentMembers();
+  readonly summaries: Summaries;
+  readonly unread: UnreadCounts;
+  readonly #parts: NotifierParts;
+  readonly #listeners = new Map<UserId, Set<Listener>>();
+  /** Users who listen, by their internal room. */
+  readonly #usersByRoom = new Map<RoomId, UserId>();
+  readonly #ending = new AbortController();
+  readonly #unsubscribe: () => void;
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #following: Promise<void>;
+  #waiting: {
+    readonly seq: number;
+    readonly resolve: () => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
+  #position: number;
+  #failure: Error | undefined;
+
+  /** Follows the engine from now on, until it is closed. Close it before the accounts. */
+  constructor(parts: NotifierParts) {
+    this.#parts = parts;
+    this.moments = new RoomMoments(parts.engine);
+    this.summaries = new Summaries(parts.engine, this.moments);
+    this.unread = new UnreadCounts(parts.engine, parts.accounts, this.moments);
+    this.#position = parts.engine.core.release.watermark;
+    this.#unsubscribe = parts.ephemeral.subscribe((change) => this.#onEphemeral(change));
+    this.#sweeper = setInterval(() => parts.ephemeral.sweep(), SWEEP_EVERY_MS).unref();
+    this.#following = this.#follow();
+  }
+
+  /** Long polls that are open. */
+  get listeners(): number {
+    let count = 0;
+    for (const listeners of this.#listeners.values()) count += listeners.size;
+    return count;
+  }
+
+  /** Listens for what concerns a user, from now on. To be closed by the caller. */
+  listen(userId: UserId): Listener {
+    const listeners = this.#listeners.get(userId) ?? new Set<Listener>();
+    const listener = new Listener((closed) => {
+      listeners.delete(closed);
+      if (listeners.size > 0 || this.#listeners.get(userId) !== listeners) return;
+      this.#listeners.delete(userId);
+      this.#usersByRoom.delete(userRoom(userId));
+    });
+    listeners.add(listener);
+    this.#listeners.set(userId, listeners);
+    this.#usersByRoom.set(userRoom(userId), userId);
+    return listener;
+  }
+
+  /** Wakes the long polls of a user. */
+  wake(userId: UserId): void {
+    for (const listener of this.#listeners.get(userId) ?? []) listener.wake();
+  }
+
+  /** Resolves when everything up to a seq was followed: whoever saw it committed finds it told. */
+  async reached(seq: number): Promise<void> {
+    await this.#parts.accounts.memberships.caughtUp();
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#position >= seq || this.#ending.signal.aborted) return;
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));
+  }
+
+  /** Answers everybody who waits, and ends. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#unsubscribe();
+    this.#ending.abort();
+    await this.#following;
+  }
+
+  async #follow(): Promise<void> {
+    const { engine, accounts } = this.#parts;
+    try {
+      const released = engine.released({ after: this.#position, signal: this.#ending.signal });
+      for await (const { seqLast, events } of released) {
+        const concerned = new Set<UserId>();
+        await accounts.memberships.caughtUp();
+        for (const { seq, row } of events) {
+          const event = engine.reader.events.at(seq);
+          if (event === undefined) continue;
+          this.moments.note(event);
+          const isInternal = row.roomVersion === INTERNAL_VERSION;
+          for await (const userId of isInternal ? this.#ofRecord(event) : this.#ofEvent(event))
+            concerned.add(userId);
+        }
+        this.#moveTo(seqLast);
+        for (const userId of concerned) this.wake(userId);
+      }
+    } catch (error) {
+      this.#failure = toError(error);
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+    }
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
+    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.wake();
+  }
+
+  #moveTo(seq: number): void {
+    this.#position = seq;
+    const due = this.#waiting.filter((waiting) => waiting.seq <= seq);
+    this.#waiting = this.#waiting.filter((waiting) => waiting.seq > seq);
+    for (const { resolve } of due) resolve();
+  }
+
+  *#ofEvent(event: KnownEvent): Generator<UserId> {
+    if (event.verdict !== 'accepted' || event.isOutlier) return;
+    const { type, stateKey, roomId } = event.pdu;
+    yield* this.#inRoom(roomId);
+    if (type === MEMBER_TYPE && stateKey !== undefined) yield stateKey as UserId;
+  }
+
+  async *#ofRecord({ pdu }: KnownEvent): AsyncGenerator<UserId> {
+    const { roomId, type, stateKey, content } = pdu;
+    if (type === RECEIPT && stateKey !== undefined) {
+      const receipt = receiptOf(stateKey, content);
+      yield receipt.userId;
+      if (receipt.type === 'm.read') yield* this.#inRoom(roomOfReceipts(roomId));
+      return;
+    }
+    if (type === DEVICE_LIST && stateKey !== undefined) {
+      yield stateKey as UserId;
+      yield* await this.#sharing(stateKey as UserId, Number.POSITIVE_INFINITY);
+      return;
+    }
+    const userId = this.#usersByRoom.get(roomId);
+    if (userId !== undefined && !UNTOLD.has(type) && !isAcknowledged(pdu)) yield userId;
+  }
+
+  *#inRoom(roomId: RoomId): Generator<UserId> {
+    if (this.#listeners.size === 0) return;
+    for (const [userId, { membership }] of this.#parts.accounts.memberships.ofRoom(roomId)) {
+      if (membership === 'join') yield userId;
+    }
+  }
+
+  #onEphemeral(change: EphemeralChange): void {
+    if (change.kind === 'typing') {
+      for (const userId of this.#inRoom(change.roomId)) this.wake(userId);
+      return;
+    }
+    this.wake(change.userId);
+    this.#wakeWhoShares(change.userId).catch((error: unknown) => {
+      this.#failure ??= toError(error);
+    });
+  }
+
+  /** In a room of thousands presence waits for the next answer: each would wake all, all the time. */
+  async #wakeWhoShares(userId: UserId): Promise<void> {
+    for (const other of await this.#sharing(userId, PRESENCE_WAKES_MAX)) this.wake(other);
+  }
+
+  /** Who shares a room with a user of this server, looking at rooms of at most so many users of this server. */
+  async #sharing(userId: UserId, sizeMax: number): Promise<ReadonlySet<UserId>> {
+    const { memberships } = this.#parts.accounts;
+    const sharing = new Set<UserId>();
+    for (const roomId of await memberships.rooms(userId, 'join')) {
+      if (memberships.ofRoom(roomId).size > sizeMax) continue;
+      for (const other of this.#inRoom(roomId)) sharing.add(other);
+    }
+    return sharing;
+  }
+}
+
+/** The room whose receipts an internal room holds. */
+function roomOfReceipts(internalId: RoomId): RoomId {
+  const escaped = internalId.slice(receiptsRoom('' as RoomId).length);
+  return escaped.replaceAll('%3A', ':').replaceAll('%25', '%') as RoomId;
+}
+
+/** A message to a device that is taken away: its device knows. */
+function isAcknowledged(pdu: Pdu): boolean {
+  return pdu.type === TO_DEVICE && isRemoval(pdu);
+}

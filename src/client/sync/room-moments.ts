@@ -1,0 +1,70 @@
+// A room at any moment of the commit order, by point reads: when something last happened in it, and its state
+// as this server saw it after a seq.
+//
+// The newest seq of each room is kept in memory, so that a room in which nothing happened costs one lookup.
+
+import type { Engine } from '../../engine/engine.js';
+import type { EventId, RoomId } from '../../event/ids.js';
+import { ClockCache } from '../../lib/clock-cache.js';
+import type { StateView } from '../../reader/state-view.js';
+import type { KnownEvent } from '../../room/graph/known-events.js';
+import type { RoomRow } from '../../store/records.js';
+import { EMPTY_ROOT } from '../../tree/tree.js';
+import { stateAfter } from '../visibility.js';
+
+/** Events whose ids are remembered by seq: a parsed event is found by its id. */
+const IDS_KEPT_MAX = 50_000;
+
+export class RoomMoments {
+  readonly #engine: Engine;
+  readonly #newest = new Map<RoomId, number>();
+  readonly #ids = new ClockCache<number, EventId>(IDS_KEPT_MAX);
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** An accepted event was committed. */
+  note(event: KnownEvent): void {
+    if (event.verdict !== 'accepted' || event.isOutlier) return;
+    const { roomId, eventId } = event.pdu;
+    this.#newest.set(roomId, Math.max(event.seq, this.#newest.get(roomId) ?? 0));
+    this.#ids.set(event.seq, eventId, 1);
+  }
+
+  /** Seq of the newest accepted event of a room; 0 where there is none. One lookup. */
+  newestSeq(roomId: RoomId): number {
+    const known = this.#newest.get(roomId);
+    if (known !== undefined) return known;
+    const newest = this.#read(roomId);
+    this.#newest.set(roomId, newest);
+    return newest;
+  }
+
+  /** The newest accepted event is a forward extremity: nothing can have come after it. */
+  #read(roomId: RoomId): number {
+    const { store } = this.#engine;
+    const extremities = store.room(roomId)?.forwardExtremities ?? [];
+    return Math.max(0, ...extremities.map((id) => store.seqOf(id) ?? 0));
+  }
+
+  /** The event committed at a seq, parsed once for all who ask soon. */
+  at(seq: number): KnownEvent | undefined {
+    const { events } = this.#engine.reader;
+    const id = this.#ids.get(seq);
+    if (id !== undefined) return events.get(id);
+    const event = events.at(seq);
+    if (event !== undefined) this.#ids.set(seq, event.pdu.eventId, 1);
+    return event;
+  }
+
+  /** The room's state as this server saw it when everything up to a seq was committed. O(1) reads. */
+  async stateAt(room: RoomRow, seq: number): Promise<StateView> {
+    const view = this.#engine.reader.view(room.roomId, room.root);
+    for await (const [, at] of this.#engine.store.timeline(room.number, { to: seq + 1, reverse: true })) {
+      const event = this.at(at);
+      if (event !== undefined) return stateAfter(view, event);
+    }
+    return view.at(EMPTY_ROOT);
+  }
+}

@@ -1,0 +1,87 @@
+// Which state events an answer holds for a room: what a client needs to get from the state it has to the state
+// there is now, when it applies these first and the timeline's state events after them.
+//
+//      client has            `state`              timeline
+//   ───── base ─────┬──────────────────── start ─────────────── end ───▶
+//                   since                                       now
+//
+// All three are roots; what differs is found by walking where they differ. A key whose newest value no event of
+// the timeline shows (a filter took it out, or a resolution of forks chose it) gets that value at once; every
+// other key that differs gets its value at the timeline's start. With `state_after` every key that differs gets
+// its value at the end.
+//
+// Source: client-server API, GET /sync, `state` and `state_after`; "Lazy-loading room members".
+
+import type { EventId } from '../../event/ids.js';
+import type { StateView } from '../../reader/state-view.js';
+import type { KnownEvent } from '../../room/graph/known-events.js';
+import { MEMBER_TYPE } from '../../room/state/key.js';
+
+export interface StateDeltaRequest {
+  /** The state that the client has; undefined: none. */
+  readonly base: StateView | undefined;
+  /** The state before the timeline's first event; `end` where the timeline is empty. */
+  readonly start: StateView;
+  readonly end: StateView;
+  readonly timeline: readonly KnownEvent[];
+  readonly isStateAfter: boolean;
+  /** With a full state: leave members out. Of a difference they are part in any case. */
+  readonly isLazy: boolean;
+}
+
+export class StateDelta {
+  readonly #request: StateDeltaRequest;
+  /** By key: the last event of the timeline that sets it. */
+  readonly #shown = new Map<string, EventId>();
+
+  constructor(request: StateDeltaRequest) {
+    this.#request = request;
+    for (const { pdu } of request.timeline) {
+      if (pdu.stateKey !== undefined) this.#shown.set(keyName(pdu.type, pdu.stateKey), pdu.eventId);
+    }
+  }
+
+  /** What the client is to be told of a key, whether it knows it already or not. */
+  value(type: string, stateKey: string): EventId | undefined {
+    const { start, end, isStateAfter } = this.#request;
+    const now = end.get(type, stateKey);
+    if (isStateAfter || this.#shown.get(keyName(type, stateKey)) !== now) return now;
+    return start.get(type, stateKey);
+  }
+
+  /** Ids of all state events that the client needs. O(entries) without a base, else O(differences log n). */
+  ids(): Set<EventId> {
+    const { base, start, end, isStateAfter } = this.#request;
+    const ids = new Set<EventId>();
+    const add = (type: string, stateKey: string): void => {
+      const value = this.value(type, stateKey);
+      if (value !== undefined && value !== base?.get(type, stateKey)) ids.add(value);
+    };
+    if (base === undefined) {
+      for (const { type, stateKey } of this.#entries(isStateAfter ? end : start)) add(type, stateKey);
+    } else {
+      for (const { type, stateKey } of base.diff(isStateAfter ? end : start)) add(type, stateKey);
+    }
+    if (isStateAfter) return ids;
+    for (const { type, stateKey } of start.diff(end)) {
+      if (base !== undefined || !this.#isLeftOut(type)) add(type, stateKey);
+    }
+    return ids;
+  }
+
+  /** The tree holds everything else before the members, so that leaving them out costs nothing. */
+  *#entries(view: StateView): Generator<{ readonly type: string; readonly stateKey: string }> {
+    for (const entry of view.entries()) {
+      if (this.#isLeftOut(entry.type)) return;
+      yield entry;
+    }
+  }
+
+  #isLeftOut(type: string): boolean {
+    return this.#request.isLazy && type === MEMBER_TYPE;
+  }
+}
+
+function keyName(type: string, stateKey: string): string {
+  return `${type.length}:${type}${stateKey}`;
+}

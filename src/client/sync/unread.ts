@@ -1,0 +1,218 @@
+// How much of a room a user has not read: events after their newest receipt that their push rules notify of.
+//
+// Counted from what is committed, so that a count comes in the same answer as its event. Counting reads events,
+// so what was counted is kept for each user and room and carried on with the newest events only, as long as
+// receipts and rules stay the same. Of a room that was never read the newest events are counted, and no more.
+//
+// Source: client-server API, "Receiving notifications", "Threaded read receipts".
+
+import type { Accounts } from '../../account/accounts.js';
+import type { Engine } from '../../engine/engine.js';
+import type { EventId, RoomId, UserId } from '../../event/ids.js';
+import { isObject, type JsonObject, own } from '../../event/json.js';
+import type { Pdu } from '../../event/pdu.js';
+import { ClockCache } from '../../lib/clock-cache.js';
+import type { StateView } from '../../reader/state-view.js';
+import type { PushRuleset } from '../../account/push-rules.js';
+import { powerLevelsOf } from '../../room/auth/power-levels.js';
+import type { KnownEvent } from '../../room/graph/known-events.js';
+import type { RoomRow } from '../../store/records.js';
+import type { RoomViewer } from '../visibility.js';
+import { matchPush } from './push-match.js';
+import type { RoomMoments } from './room-moments.js';
+
+export interface Counts {
+  readonly notifications: number;
+  readonly highlights: number;
+}
+
+/** Counts by thread: `main`, or the event that a thread begins with. */
+export type UnreadByThread = ReadonlyMap<string, Counts>;
+
+/** Events that are looked at for one count. */
+const LOOKED_AT_MAX = 500;
+const KEPT_MAX = 50_000;
+/** Steps from an event to the thread it is in. */
+const THREAD_HOPS_MAX = 3;
+const MAIN = 'main';
+const NOTIFY_LEVEL_DEFAULT = 50;
+
+interface Counted {
+  readonly rulesName: string;
+  /** Seq up to which everything was read. */
+  readonly mark: number;
+  /** Up to where each thread that was met was read. */
+  readonly threadMarks: ReadonlyMap<string, number>;
+  readonly to: number;
+  readonly byThread: UnreadByThread;
+}
+
+/** A user's push rules, and a name that changes when they do. */
+export interface NamedRules {
+  readonly ruleset: PushRuleset;
+  readonly name: string;
+}
+
+export class UnreadCounts {
+  readonly #engine: Engine;
+  readonly #accounts: Accounts;
+  readonly #moments: RoomMoments;
+  readonly #kept = new ClockCache<string, Counted>(KEPT_MAX);
+  /** When the membership of a member event began. */
+  readonly #joins = new ClockCache<EventId, number>(KEPT_MAX);
+
+  constructor(engine: Engine, accounts: Accounts, moments: RoomMoments) {
+    this.#engine = engine;
+    this.#accounts = accounts;
+    this.#moments = moments;
+  }
+
+  /** The rules of a user as they are, for all rooms of one answer. */
+  rulesOf(userId: UserId): NamedRules {
+    const ruleset = this.#accounts.pushRules.ruleset(userId);
+    return { ruleset, name: JSON.stringify(ruleset) };
+  }
+
+  /** What the user has not read of a room up to a seq, by thread; threads without anything are left out. */
+  async of(room: RoomRow, viewer: RoomViewer, to: number, rules: NamedRules): Promise<UnreadByThread> {
+    const { userId } = viewer;
+    const name = `${userId}\0${room.roomId}`;
+    const mark = this.#mark(room.roomId, viewer);
+    const kept = this.#kept.get(name);
+    const isSame =
+      kept?.rulesName === rules.name &&
+      kept.mark === mark &&
+      kept.to <= to &&
+      [...kept.threadMarks].every(([thread, at]) => this.#receiptSeq(room.roomId, userId, thread) === at);
+    const byThread = new Map<string, Counts>(isSame ? kept.byThread : []);
+    const threadMarks = new Map<string, number>(isSame ? kept.threadMarks : []);
+    const after = isSame ? Math.max(mark, kept.to) : mark;
+    if (this.#moments.newestSeq(room.roomId) > after) {
+      for await (const { thread, seq, isHighlight } of this.#notifying(room, viewer, { after, to, rules })) {
+        const threadMark = threadMarks.get(thread) ?? this.#receiptSeq(room.roomId, userId, thread);
+        threadMarks.set(thread, threadMark);
+        if (seq <= threadMark) continue;
+        const counts = byThread.get(thread) ?? { notifications: 0, highlights: 0 };
+        byThread.set(thread, {
+          notifications: counts.notifications + 1,
+          highlights: counts.highlights + (isHighlight ? 1 : 0),
+        });
+      }
+    }
+    this.#kept.set(name, { rulesName: rules.name, mark, threadMarks, to, byThread }, 1);
+    return byThread;
+  }
+
+  /** The newest events of a range that the rules notify of. */
+  async *#notifying(
+    room: RoomRow,
+    viewer: RoomViewer,
+    { after, to, rules }: { readonly after: number; readonly to: number; readonly rules: NamedRules },
+  ) {
+    let lookedAt = 0;
+    const orders = { from: after + 1, to: to + 1, reverse: true };
+    for await (const [, seq] of this.#engine.store.timeline(room.number, orders)) {
+      if (lookedAt++ >= LOOKED_AT_MAX) return;
+      const event = this.#moments.at(seq);
+      if (event === undefined || event.pdu.sender === viewer.userId || !viewer.canSee(event)) continue;
+      const outcome = matchPush(rules.ruleset, pushView(event.pdu), this.#context(event, viewer));
+      if (outcome.isNotifying)
+        yield { thread: this.#threadOf(event.pdu), seq, isHighlight: outcome.isHighlight };
+    }
+  }
+
+  #context(event: KnownEvent, { view, userId }: RoomViewer) {
+    return {
+      memberCount: view.joined,
+      displayName: this.#displayName(view, userId),
+      mayNotify: (key: string) => {
+        const levels = this.#stateEvent(view, 'm.room.power_levels');
+        const notifications = levels === undefined ? undefined : own(levels.content, 'notifications');
+        const needed = isObject(notifications) ? own(notifications, key) : undefined;
+        const level = powerLevelsOf(this.#stateEvent(view, 'm.room.create'), levels).user(event.pdu.sender);
+        return level >= (typeof needed === 'number' ? needed : NOTIFY_LEVEL_DEFAULT);
+      },
+    };
+  }
+
+  #displayName(view: StateView, userId: UserId): string | undefined {
+    const member = this.#stateEvent(view, 'm.room.member', userId);
+    const name = member === undefined ? undefined : own(member.content, 'displayname');
+    return typeof name === 'string' ? name : undefined;
+  }
+
+  #stateEvent(view: StateView, type: string, stateKey = ''): Pdu | undefined {
+    const id = view.get(type, stateKey);
+    return id === undefined ? undefined : this.#engine.reader.events.pdu(id);
+  }
+
+  /** The newest receipt without a thread, public or private; what came before the user joined is read. */
+  #mark(roomId: RoomId, { userId, view }: RoomViewer): number {
+    const memberId = view.get('m.room.member', userId);
+    const joinedAt = memberId === undefined ? 0 : this.#joinedAt(memberId);
+    return Math.max(joinedAt, this.#receiptSeq(roomId, userId, undefined));
+  }
+
+  #receiptSeq(roomId: RoomId, userId: UserId, threadId: string | undefined): number {
+    const { receipts } = this.#accounts;
+    const seqs = (['m.read', 'm.read.private'] as const).map((type) => {
+      const receipt = receipts.get(roomId, userId, type, threadId);
+      return receipt === undefined ? 0 : (this.#engine.store.seqOf(receipt.eventId) ?? 0);
+    });
+    return Math.max(...seqs);
+  }
+
+  /** Seq of the join, passing over changes of the profile. */
+  #joinedAt(memberId: EventId): number {
+    const kept = this.#joins.get(memberId);
+    if (kept !== undefined) return kept;
+    let event = this.#engine.reader.events.get(memberId);
+    for (let changes = 0; event?.roots !== undefined && changes < LOOKED_AT_MAX; changes++) {
+      const { roomId, stateKey = '' } = event.pdu;
+      const before = this.#engine.reader.view(roomId, event.roots.before);
+      const previous = before.get('m.room.member', stateKey);
+      if (previous === undefined || before.membership(stateKey) !== 'join') break;
+      event = this.#engine.reader.events.get(previous);
+    }
+    const joinedAt = event?.seq ?? 0;
+    this.#joins.set(memberId, joinedAt, 1);
+    return joinedAt;
+  }
+
+  /** The thread of an event, directly or through what it relates to. */
+  #threadOf(pdu: Pdu): string {
+    let related: Pdu | undefined = pdu;
+    for (let hops = 0; related !== undefined && hops <= THREAD_HOPS_MAX; hops++) {
+      const relation = own(related.content, 'm.relates_to');
+      if (!isObject(relation)) return MAIN;
+      const target = own(relation, 'event_id');
+      if (typeof target !== 'string') return MAIN;
+      if (own(relation, 'rel_type') === 'm.thread') return target;
+      const event = this.#engine.reader.events.get(target as EventId);
+      related = event?.pdu.roomId === pdu.roomId ? event.pdu : undefined;
+    }
+    return MAIN;
+  }
+}
+
+/** The sum of some counts. */
+export function sumOf(counts: Iterable<Counts>): Counts {
+  let notifications = 0;
+  let highlights = 0;
+  for (const one of counts) {
+    notifications += one.notifications;
+    highlights += one.highlights;
+  }
+  return { notifications, highlights };
+}
+
+/** The event as push rules look at it. */
+function pushView(pdu: Pdu): JsonObject {
+  return {
+    type: pdu.type,
+    sender: pdu.sender,
+    room_id: pdu.roomId,
+    content: pdu.content,
+    ...(pdu.stateKey === undefined ? {} : { state_key: pdu.stateKey }),
+  };
+}

@@ -1,0 +1,81 @@
+// Messages from device to device.
+//
+// Source: client-server API, "Send-to-Device messaging".
+
+import type { ToDeviceMessage } from '../account/to-device.js';
+import { isObject, type JsonObject, own } from '../event/json.js';
+import { badJson, MatrixError, missingParam } from './errors.js';
+import type { Homeserver } from './homeserver.js';
+import { bodyObject, param, userIdOf } from './request-fields.js';
+import type { AuthenticatedRequest, Route } from './route.js';
+import { storable, storableName } from './stored-json.js';
+
+const ALL_DEVICES = '*';
+/** Devices that one request reaches. */
+const DEVICES_MAX = 5_000;
+/** As large as an event may be. */
+const CONTENT_BYTES_MAX = 64 * 1024;
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
+
+async function send(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { userId, deviceId } = request.user;
+  const type = storableName(param(request, 'eventType'), 'The event type');
+  const txnId = storableName(param(request, 'txnId'), 'The transaction id');
+  const { accounts, engine } = home;
+  const endpoint = `sendToDevice/${type}`;
+  return accounts.transactions.once({ userId, deviceId, endpoint, txnId }, async (recordOf) => {
+    const messages = messagesOf(request, home, type);
+    await engine.internal.write([...accounts.toDevice.records(messages), ...recordOf({})]);
+    return {};
+  });
+}
+
+/** The messages, one for each device that is there. Who or what is not, nobody is told. */
+function messagesOf({ user, body }: AuthenticatedRequest, home: Homeserver, type: string): ToDeviceMessage[] {
+  if (own(body, 'messages') === undefined) throw missingParam('messages is missing.');
+  const messages: ToDeviceMessage[] = [];
+  for (const [text, byDevice] of Object.entries(bodyObject(body, 'messages') ?? {})) {
+    const userId = userIdOf(text);
+    if (!isObject(byDevice)) throw badJson('messages holds an object for each user.');
+    const devices = new Map<string, JsonObject>();
+    for (const [deviceId, content] of Object.entries(byDevice)) {
+      if (!isObject(content)) throw badJson('A message is an object.');
+      storable(content, CONTENT_BYTES_MAX);
+      if (deviceId !== ALL_DEVICES) devices.set(deviceId, content);
+    }
+    for (const [deviceId, content] of everyDevice(home, userId, byDevice, devices)) {
+      messages.push({ userId, deviceId, type, sender: user.userId, content });
+    }
+    if (messages.length > DEVICES_MAX) {
+      throw new MatrixError(413, 'M_TOO_LARGE', `At most ${DEVICES_MAX} devices are reached at once.`);
+    }
+  }
+  return messages;
+}
+
+/** The devices that are there, and what each is sent: its own message before the one for all. */
+function everyDevice(
+  { accounts }: Homeserver,
+  userId: ToDeviceMessage['userId'],
+  byDevice: JsonObject,
+  named: ReadonlyMap<string, JsonObject>,
+): (readonly [deviceId: string, content: JsonObject])[] {
+  const forAll = own(byDevice, ALL_DEVICES);
+  if (isObject(forAll)) {
+    return accounts.devices
+      .list(userId)
+      .map(({ deviceId }) => [deviceId, named.get(deviceId) ?? forAll] as const);
+  }
+  return [...named].filter(([deviceId]) => accounts.devices.get(userId, deviceId) !== undefined);
+}
+
+export const toDeviceRoutes: readonly Route[] = [
+  {
+    method: 'PUT',
+    path: '/_matrix/client/v3/sendToDevice/:eventType/:txnId',
+    auth: 'user',
+    rateLimit: 'message',
+    bodyBytesMax: BODY_BYTES_MAX,
+    handler: send,
+  },
+];

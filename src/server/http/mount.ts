@@ -1,0 +1,116 @@
+// Puts declared routes onto the HTTP framework: who asks, whether they may ask again so soon, the body read and
+// checked, the handler called, its answer written.
+//
+// All of that before the body is read needs no body: a stranger cannot make us read one.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
+import { authenticate } from '../../client/authenticate.js';
+import { badJson } from '../../client/errors.js';
+import type { Homeserver } from '../../client/homeserver.js';
+import { Reply, type Requester, type Route } from '../../client/route.js';
+import type { JsonObject } from '../../event/json.js';
+import { parseBody } from './body.js';
+import { limitExceeded } from './failures.js';
+import type { LongRequests } from './long-requests.js';
+import { networkOf, type RateLimits } from './rate-limits.js';
+import { accessTokenOf, HandledRequest } from './request.js';
+
+/** What mounted routes need beside the homeserver. */
+export interface MountParts {
+  readonly home: Homeserver;
+  readonly rateLimits: RateLimits;
+  readonly longRequests: LongRequests;
+  /** Deepest nesting of JSON. */
+  readonly jsonDepthMax: number;
+}
+
+const CURRENT_PREFIX = '/_matrix/client/v3/';
+/** Clients of before 2022 ask there for the same. */
+const OLD_PREFIX = '/_matrix/client/r0/';
+
+/** Every route under its path, and what is under v3 under r0 as well. */
+export function withOldPaths(routes: readonly Route[]): Route[] {
+  const paths = new Set(routes.map(({ method, path }) => `${method} ${path}`));
+  const old = routes
+    .filter(({ path }) => path.startsWith(CURRENT_PREFIX))
+    .map((route) => ({ ...route, path: `${OLD_PREFIX}${route.path.slice(CURRENT_PREFIX.length)}` }))
+    .filter(({ method, path }) => !paths.has(`${method} ${path}`));
+  return [...routes, ...old];
+}
+
+export function mountRoutes(app: FastifyInstance, routes: readonly Route[], parts: MountParts): void {
+  app.decorateRequest('requester', undefined);
+  const validators = new Map<TSchema, Validator>();
+  for (const route of routes) {
+    const validator = route.body && (validators.get(route.body) ?? Compile(route.body));
+    if (route.body !== undefined && validator !== undefined) validators.set(route.body, validator);
+    mount(app, route, validator, parts);
+  }
+}
+
+function mount(
+  app: FastifyInstance,
+  route: Route,
+  validator: Validator | undefined,
+  { home, rateLimits, longRequests, jsonDepthMax }: MountParts,
+): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    ...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
+    onRequest: async (request) => {
+      const requester = identified(home, route, request, rateLimits);
+      request.setDecorator<Requester | undefined>('requester', requester);
+      const retryAfterMs = rateLimits.take(route.rateLimit, requester?.userId ?? networkOf(request.ip));
+      if (retryAfterMs > 0) throw limitExceeded(retryAfterMs);
+    },
+    handler: async (request, reply) => {
+      const requester = request.getDecorator<Requester | undefined>('requester');
+      const body =
+        route.method === 'GET' ? {} : parseBody(request.body as Uint8Array | undefined, jsonDepthMax);
+      if (validator !== undefined) check(validator, body);
+      const signalOf = longRequests.signalOf(reply.raw);
+      const answer = await route.handler(new HandledRequest(request, body, requester, signalOf), home);
+      return send(reply, answer);
+    },
+  });
+}
+
+/** Who asks. Whoever guesses tokens is slowed down as everybody else is. */
+function identified(
+  home: Homeserver,
+  { auth }: Route,
+  request: FastifyRequest,
+  rateLimits: RateLimits,
+): Requester | undefined {
+  if (auth === 'none') return undefined;
+  try {
+    return authenticate(home, accessTokenOf(request), auth, request.ip);
+  } catch (error) {
+    const retryAfterMs = rateLimits.take('other', networkOf(request.ip));
+    throw retryAfterMs > 0 ? limitExceeded(retryAfterMs) : error;
+  }
+}
+
+function check(validator: Validator, body: JsonObject): void {
+  if (validator.Check(body)) return;
+  const [first] = validator.Errors(body);
+  const place = first?.instancePath.slice(1).replaceAll('/', '.') ?? '';
+  throw badJson(`The body is not as it should be: ${place === '' ? 'it' : place} ${first?.message ?? ''}.`);
+}
+
+/** Writes an answer. */
+function send(reply: FastifyReply, answer: JsonObject | Reply): FastifyReply {
+  if (!(answer instanceof Reply)) return sendJson(reply, 200, answer);
+  for (const [name, value] of Object.entries(answer.headers)) reply.header(name, value);
+  if (typeof answer.body !== 'string') return sendJson(reply, answer.status, answer.body);
+  if (!reply.hasHeader('content-type')) reply.type('text/plain; charset=utf-8');
+  return reply.code(answer.status).send(answer.body);
+}
+
+/** JSON, made text here: the framework would only look for a schema first. */
+export function sendJson(reply: FastifyReply, status: number, body: object): FastifyReply {
+  return reply.code(status).header('content-type', 'application/json').send(JSON.stringify(body));
+}

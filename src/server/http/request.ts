@@ -1,0 +1,48 @@
+// A request as handlers get it, made from the framework's.
+
+import type { FastifyRequest } from 'fastify';
+import type { JsonObject } from '../../event/json.js';
+import type { AuthenticatedRequest, Requester } from '../../client/route.js';
+
+export class HandledRequest implements AuthenticatedRequest {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: JsonObject;
+  readonly requester: Requester | undefined;
+  readonly ip: string;
+  readonly userAgent: string;
+  readonly #signalOf: () => AbortSignal;
+
+  /** @param signalOf makes the signal when somebody asks for it: most handlers do not */
+  constructor(
+    request: FastifyRequest,
+    body: JsonObject,
+    requester: Requester | undefined,
+    signalOf: () => AbortSignal,
+  ) {
+    this.params = request.params as Record<string, string>;
+    this.query = request.query as Record<string, string | string[]>;
+    this.body = body;
+    this.requester = requester;
+    this.ip = request.ip;
+    this.userAgent = request.headers['user-agent'] ?? '';
+    this.#signalOf = signalOf;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signalOf();
+  }
+
+  get user(): Requester {
+    if (this.requester === undefined) throw new Error('a route without a user asked for one');
+    return this.requester;
+  }
+}
+
+/** The access token: of the header, else of the query, where it is deprecated. */
+export function accessTokenOf(request: FastifyRequest): string | undefined {
+  const header = request.headers.authorization;
+  if (header !== undefined) return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';
+  const { access_token: token } = request.query as Record<string, string | string[] | undefined>;
+  return typeof token === 'string' ? token : token?.[0];
+}
