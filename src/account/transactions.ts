@@ -51,11 +51,12 @@ export class Transactions {
     transaction: Transaction,
     run: (record: (answer: JsonObject) => readonly InternalRecord[]) => Promise<JsonObject>,
   ): Promise<JsonObject> {
-    const done = this.#answer(transaction);
-    if (done !== undefined) return done;
+    // What is under way comes first: its record can be read already, and is not on disk yet.
     const key = joinKey(transaction.userId, keyOf(transaction));
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined) return underWay;
+    const done = this.#answer(transaction);
+    if (done !== undefined) return done;
     const running = run((answer) => this.#records(transaction, answer));
     this.#underWay.set(key, running);
     try {

@@ -2,9 +2,10 @@
 //
 // Source: client-server API, "Login", "Refreshing access tokens".
 
-import { fitsBytes, MAX_ID_BYTES } from '../event/ids.js';
-import { type JsonObject, own } from '../event/json.js';
+import { fitsBytes, MAX_ID_BYTES, type UserId } from '../event/ids.js';
+import { isObject, type JsonObject, own } from '../event/json.js';
 import type { SessionStarted } from '../account/accounts.js';
+import { KEY_USAGES } from '../account/cross-signing.js';
 import { PASSWORD_BYTES_MAX } from '../account/passwords.js';
 import { unknownToken } from './authenticate.js';
 import { badJson, forbidden, invalidParam, MatrixError, missingParam } from './errors.js';
@@ -91,8 +92,18 @@ async function login({ body }: AuthenticatedRequest, home: Homeserver): Promise<
   const isTooLong = !fitsBytes(password, PASSWORD_BYTES_MAX);
   const user = await home.accounts.checkPassword(namedUser(body) ?? '', isTooLong ? '' : password);
   if (user === undefined) throw forbidden('The user name or the password is wrong.');
+  if (device.deviceId !== undefined && isCrossSigningKey(home, user.userId, device.deviceId)) {
+    throw forbidden('That is the id of a cross-signing key of yours, and can be none of a device.');
+  }
   const session = await home.accounts.startSession(user.userId, device);
   return { ...sessionAnswer(home, session), well_known: wellKnown(home) };
+}
+
+function isCrossSigningKey(home: Homeserver, userId: UserId, id: string): boolean {
+  return KEY_USAGES.some((usage) => {
+    const keys = own(home.accounts.crossSigning.get(userId, usage) ?? {}, 'keys');
+    return isObject(keys) && own(keys, `ed25519:${id}`) !== undefined;
+  });
 }
 
 async function refresh({ body }: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {

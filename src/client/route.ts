@@ -5,17 +5,10 @@
 
 import type { TSchema } from 'typebox';
 import type { JsonObject } from '../event/json.js';
-import type { UserId } from '../event/ids.js';
 import type { Homeserver } from './homeserver.js';
+import type { Requester } from './requester.js';
 
-/** Who is calling, by the access token. */
-export interface Requester {
-  readonly userId: UserId;
-  readonly deviceId: string;
-  /** SHA-256 of the access token, unpadded URL-safe base64: the key of its record. */
-  readonly tokenHash: string;
-  readonly isAdmin: boolean;
-}
+export type { Requester } from './requester.js';
 
 /** A request as a handler sees it. */
 export interface ClientRequest {

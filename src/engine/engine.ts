@@ -1,6 +1,7 @@
 // The engine: the one face that everything above uses. It wires store, tree, core and readers together.
 
 import type { EventId, RoomId, ServerName, UserId } from '../event/ids.js';
+import { canonicalJson } from '../event/canonical.js';
 import { serverOf } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
@@ -204,7 +205,7 @@ export class Engine {
     let built: Pdu | undefined;
     const verdict = await this.core.create(roomId, () => {
       built = build();
-      return { pdu: built, bytes: utf8(JSON.stringify(built.json)), alongside: alongside(built) };
+      return { pdu: built, bytes: utf8(canonicalJson(built.json, built.rules)), alongside: alongside(built) };
     });
     if (verdict.verdict === 'accepted' && built !== undefined) return built;
     const rule = verdict.rule === undefined ? '' : ` (rule ${verdict.rule})`;

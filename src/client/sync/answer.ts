@@ -50,6 +50,10 @@ interface Gathering {
 export async function makeAnswer(context: SyncContext): Promise<SyncAnswer> {
   const { home, requester, since, to } = context;
   if (since === undefined) home.notifier.sentMembers.restart(requester);
+  if (isStill(context)) {
+    const { body, isEmpty, toDeviceSeq } = await deviceNews(context, false);
+    return { body: { next_batch: formatToken({ ...to, toDeviceSeq }), ...body }, isEmpty };
+  }
   const accountData = await accountDataEvents(context);
   const memberships = [...(await home.accounts.memberships.ofUser(requester.userId))];
   const sections: RoomSections = { join: {}, invite: {}, knock: {}, leave: {} };
@@ -69,6 +73,11 @@ export async function makeAnswer(context: SyncContext): Promise<SyncAnswer> {
     },
     isEmpty: rooms.length === 0 && presence.length === 0 && accountData.global.length === 0 && device.isEmpty,
   };
+}
+
+/** Nothing at all was committed, and nothing in memory changed: no room need be looked at. */
+function isStill({ since, to, positionSince, isFullState }: SyncContext): boolean {
+  return since?.seq === to.seq && positionSince === to.position && !isFullState;
 }
 
 async function addRoom(gathering: Gathering, roomId: RoomId, hint: Membership): Promise<void> {

@@ -26,13 +26,8 @@ export interface SyncContext {
   readonly stateAfterKeys: StateAfterKeys;
   /** Users whose messages and invitations are not shown. */
   readonly ignored: ReadonlySet<string>;
-  readonly rules: NamedRules;
-}
-
-/** Is anything of a kind that only lists events to be told? */
-export function isEmptyObject(object: JsonObject): boolean {
-  for (const _ in object) return false;
-  return true;
+  /** Made when they are first asked for: most answers count nothing. */
+  readonly rules: () => NamedRules;
 }
 
 /** Events as the filter has them. */

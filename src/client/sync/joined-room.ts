@@ -42,7 +42,7 @@ export async function joinedRoom(
   const viewer = new RoomViewer(home.engine, end, requester.userId);
   const changes = isQuiet && !isWanted ? unchanged(context) : await changesOf(context, request, viewer);
   if (changes.isEmpty && !isWanted && !isTold) return undefined;
-  const unread = await home.notifier.unread.of(room, viewer, to.seq, context.rules);
+  const unread = await home.notifier.unread.of(room, viewer, to.seq, context.rules());
   return {
     ...changes.json,
     ephemeral: { events: ephemeral.events },

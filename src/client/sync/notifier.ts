@@ -46,10 +46,17 @@ export interface NotifierParts {
   readonly ephemeral: Ephemeral;
 }
 
+/** Whom a group of events concerns: everybody in these rooms, and these users. */
+interface Concerned {
+  readonly rooms: Set<RoomId>;
+  readonly users: Set<UserId>;
+}
+
 /** One long poll. */
 export class Listener {
   readonly #stop: (listener: Listener) => void;
   #isWoken = false;
+  #isEnded = false;
   #onWake: (() => void) | undefined;
 
   constructor(stop: (listener: Listener) => void) {
@@ -61,12 +68,18 @@ export class Listener {
     this.#onWake?.();
   }
 
+  /** There will be nothing more: whoever waits is to answer now. */
+  end(): void {
+    this.#isEnded = true;
+    this.#onWake?.();
+  }
+
   /**
    * Resolves at once if the listener was woken since it was made or since it last waited.
-   * @returns false when the time is over or the signal aborted, true when there may be something to tell
+   * @returns false when the time is over, the signal aborted or the server closes, true when there may be something to tell
    */
   async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#isWoken && timeoutMs > 0 && !signal.aborted) {
+    if (!this.#isWoken && !this.#isEnded && timeoutMs > 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(done, timeoutMs);
         signal.addEventListener('abort', done);
@@ -81,7 +94,7 @@ export class Listener {
     }
     const isWoken = this.#isWoken;
     this.#isWoken = false;
-    return isWoken && !signal.aborted;
+    return isWoken && !this.#isEnded && !signal.aborted;
   }
 
   /** Stops listening. */
@@ -139,6 +152,7 @@ export class Notifier {
       this.#listeners.delete(userId);
       this.#usersByRoom.delete(userRoom(userId));
     });
+    if (this.#ending.signal.aborted) listener.end();
     listeners.add(listener);
     this.#listeners.set(userId, listeners);
     this.#usersByRoom.set(userRoom(userId), userId);
@@ -171,25 +185,25 @@ export class Notifier {
     try {
       const released = engine.released({ after: this.#position, signal: this.#ending.signal });
       for await (const { seqLast, events } of released) {
-        const concerned = new Set<UserId>();
         await accounts.memberships.caughtUp();
+        const concerned = { rooms: new Set<RoomId>(), users: new Set<UserId>() };
         for (const { seq, row } of events) {
           const event = engine.reader.events.at(seq);
           if (event === undefined) continue;
           this.moments.note(event);
-          const isInternal = row.roomVersion === INTERNAL_VERSION;
-          for await (const userId of isInternal ? this.#ofRecord(event) : this.#ofEvent(event))
-            concerned.add(userId);
+          if (row.roomVersion === INTERNAL_VERSION) await this.#addOfRecord(event, concerned);
+          else this.#addOfEvent(event, concerned);
         }
         this.#moveTo(seqLast);
-        for (const userId of concerned) this.wake(userId);
+        for (const roomId of concerned.rooms) this.#wakeRoom(roomId);
+        for (const userId of concerned.users) this.wake(userId);
       }
     } catch (error) {
       this.#failure = toError(error);
       for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
     }
     for (const { resolve } of this.#waiting.splice(0)) resolve();
-    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.wake();
+    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.end();
   }
 
   #moveTo(seq: number): void {
@@ -199,40 +213,39 @@ export class Notifier {
     for (const { resolve } of due) resolve();
   }
 
-  *#ofEvent(event: KnownEvent): Generator<UserId> {
+  #addOfEvent(event: KnownEvent, { rooms, users }: Concerned): void {
     if (event.verdict !== 'accepted' || event.isOutlier) return;
     const { type, stateKey, roomId } = event.pdu;
-    yield* this.#inRoom(roomId);
-    if (type === MEMBER_TYPE && stateKey !== undefined) yield stateKey as UserId;
+    rooms.add(roomId);
+    if (type === MEMBER_TYPE && stateKey !== undefined) users.add(stateKey as UserId);
   }
 
-  async *#ofRecord({ pdu }: KnownEvent): AsyncGenerator<UserId> {
+  async #addOfRecord({ pdu }: KnownEvent, { rooms, users }: Concerned): Promise<void> {
     const { roomId, type, stateKey, content } = pdu;
     if (type === RECEIPT && stateKey !== undefined) {
       const receipt = receiptOf(stateKey, content);
-      yield receipt.userId;
-      if (receipt.type === 'm.read') yield* this.#inRoom(roomOfReceipts(roomId));
-      return;
+      users.add(receipt.userId);
+      if (receipt.type === 'm.read') rooms.add(roomOfReceipts(roomId));
+    } else if (type === DEVICE_LIST && stateKey !== undefined) {
+      users.add(stateKey as UserId);
+      for (const shared of await this.#parts.accounts.memberships.rooms(stateKey as UserId, 'join'))
+        rooms.add(shared);
+    } else {
+      const userId = this.#usersByRoom.get(roomId);
+      if (userId !== undefined && !UNTOLD.has(type) && !isAcknowledged(pdu)) users.add(userId);
     }
-    if (type === DEVICE_LIST && stateKey !== undefined) {
-      yield stateKey as UserId;
-      yield* await this.#sharing(stateKey as UserId, Number.POSITIVE_INFINITY);
-      return;
-    }
-    const userId = this.#usersByRoom.get(roomId);
-    if (userId !== undefined && !UNTOLD.has(type) && !isAcknowledged(pdu)) yield userId;
   }
 
-  *#inRoom(roomId: RoomId): Generator<UserId> {
-    if (this.#listeners.size === 0) return;
-    for (const [userId, { membership }] of this.#parts.accounts.memberships.ofRoom(roomId)) {
-      if (membership === 'join') yield userId;
-    }
+  /** Goes through those who listen, or those in the room, whoever are fewer. */
+  #wakeRoom(roomId: RoomId): void {
+    const members = this.#parts.accounts.memberships.ofRoom(roomId);
+    const users = members.size < this.#listeners.size ? members.keys() : this.#listeners.keys();
+    for (const userId of users) if (members.get(userId)?.membership === 'join') this.wake(userId);
   }
 
   #onEphemeral(change: EphemeralChange): void {
     if (change.kind === 'typing') {
-      for (const userId of this.#inRoom(change.roomId)) this.wake(userId);
+      this.#wakeRoom(change.roomId);
       return;
     }
     this.wake(change.userId);
@@ -243,18 +256,10 @@ export class Notifier {
 
   /** In a room of thousands presence waits for the next answer: each would wake all, all the time. */
   async #wakeWhoShares(userId: UserId): Promise<void> {
-    for (const other of await this.#sharing(userId, PRESENCE_WAKES_MAX)) this.wake(other);
-  }
-
-  /** Who shares a room with a user of this server, looking at rooms of at most so many users of this server. */
-  async #sharing(userId: UserId, sizeMax: number): Promise<ReadonlySet<UserId>> {
     const { memberships } = this.#parts.accounts;
-    const sharing = new Set<UserId>();
     for (const roomId of await memberships.rooms(userId, 'join')) {
-      if (memberships.ofRoom(roomId).size > sizeMax) continue;
-      for (const other of this.#inRoom(roomId)) sharing.add(other);
+      if (memberships.ofRoom(roomId).size <= PRESENCE_WAKES_MAX) this.#wakeRoom(roomId);
     }
-    return sharing;
   }
 }
 

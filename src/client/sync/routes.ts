@@ -13,6 +13,7 @@ import { acknowledge } from './device-news.js';
 import { filterOf, type SyncFilter } from './filter.js';
 import type { Listener } from './notifier.js';
 import { parseToken, type SyncToken } from './token.js';
+import type { NamedRules } from './unread.js';
 
 /** What a request asks, the same however often it is looked after. */
 interface Asked {
@@ -67,6 +68,8 @@ async function contextOf(
   const seq = engine.core.release.watermark;
   await notifier.reached(seq);
   const { since } = asked;
+  ephemeral.sweep();
+  let rules: NamedRules | undefined;
   return {
     home,
     requester: user,
@@ -77,7 +80,7 @@ async function contextOf(
     isFullState: asked.isFullState,
     stateAfterKeys: asked.stateAfterKeys,
     ignored: accounts.accountData.ignoredUsers(user.userId),
-    rules: notifier.unread.rulesOf(user.userId),
+    rules: () => (rules ??= notifier.unread.rulesOf(user.userId)),
   };
 }
 

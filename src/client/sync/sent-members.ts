@@ -8,7 +8,7 @@
 
 import type { EventId } from '../../event/ids.js';
 import { ClockCache } from '../../lib/clock-cache.js';
-import type { Requester } from '../route.js';
+import type { Requester } from '../requester.js';
 
 const SENT_MAX = 200_000;
 const DEVICES_MAX = 20_000;

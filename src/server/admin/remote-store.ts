@@ -8,6 +8,7 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { AbstractIterator, AbstractLevel, AbstractSnapshot } from 'abstract-level';
+import { ClockCache } from '../../lib/clock-cache.js';
 import type { Database } from '../../store/database.js';
 import { Store, type StoreOptions } from '../../store/store.js';
 import { NotRunningError, ReadOnlyError } from '../errors.js';
@@ -17,6 +18,8 @@ import { RANGE_BOUNDS, type RangeAnswer, type RangeBound } from './store-questio
 
 /** How long an answer may take. */
 const ANSWER_MS_MAX = 60_000;
+/** Characters of answers kept. */
+const KEPT_LENGTH_MAX = 64 * 1024 * 1024;
 
 /** The store that a running server holds, to be closed. @throws SERVER_NOT_RUNNING; as `Store.open` */
 export async function openRemoteStore(dataFolder: string, options: StoreOptions = {}): Promise<Store> {
@@ -86,6 +89,8 @@ interface RangeOptions extends Partial<Record<RangeBound, Uint8Array>> {
 
 class RemoteDatabase extends AbstractLevel<Buffer, Buffer, Buffer> {
   readonly #line: Line;
+  /** Answers, good for as long as the connection: it never sees another moment. */
+  readonly #kept = new ClockCache<string, string | null>(KEPT_LENGTH_MAX);
 
   constructor(line: Line) {
     const manifest = { encodings: { buffer: true }, getSync: true, explicitSnapshots: true };
@@ -98,7 +103,12 @@ class RemoteDatabase extends AbstractLevel<Buffer, Buffer, Buffer> {
   }
 
   _getSync(key: Buffer): Buffer | undefined {
-    const value = this.#line.ask<string | null>('store.get', { key: key.toString('base64') });
+    const name = key.toString('base64');
+    let value = this.#kept.get(name);
+    if (value === undefined) {
+      value = this.#line.ask<string | null>('store.get', { key: name });
+      this.#kept.set(name, value, name.length + (value?.length ?? 0));
+    }
     return value === null ? undefined : Buffer.from(value, 'base64');
   }
 
