@@ -62,8 +62,8 @@ export class CrossSigning {
   }
 
   /**
-   * A key with the signatures that `viewer` may see; undefined where there is none, or it is not the viewer's to
-   * see: a user-signing key is shown to its owner only.
+   * A key with the signatures that `viewer` may see; undefined where there is none, or it is not the viewer's
+   * to see: a user-signing key is shown to its owner only.
    */
   shown(userId: UserId, usage: KeyUsage, viewer: UserId | undefined): JsonObject | undefined {
     if (usage === 'user_signing' && viewer !== userId) return undefined;
@@ -90,8 +90,8 @@ export class CrossSigning {
 
   /**
    * Stores a user's keys. What a new master key did not sign goes with the old one.
-   * @throws ACCOUNT_KEYS_INVALID, ACCOUNT_KEYS_TOO_LARGE, ACCOUNT_KEY_SIGNATURE_INVALID, ACCOUNT_KEY_ID_IN_USE,
-   *   ACCOUNT_MASTER_KEY_MISSING
+   * @throws ACCOUNT_KEYS_INVALID, ACCOUNT_KEYS_TOO_LARGE, ACCOUNT_KEY_SIGNATURE_INVALID,
+   *   ACCOUNT_KEY_ID_IN_USE, ACCOUNT_MASTER_KEY_MISSING
    */
   async upload(userId: UserId, keys: CrossSigningKeys): Promise<void> {
     if (this.changeBy(userId, keys) === 'none') return;
@@ -111,9 +111,9 @@ export class CrossSigning {
   }
 
   /**
-   * The records of the signatures that a user made of a key, to be written in this turn: of a device of theirs by
-   * their self-signing key, of their master key by their devices, of another's master key by their user-signing
-   * key. Other signatures of the object are not looked at.
+   * The records of the signatures that a user made of a key, to be written in this turn: of a device of
+   * theirs by their self-signing key, of their master key by their devices, of another's master key by their
+   * user-signing key. Other signatures of the object are not looked at.
    * @param key the device id or the public key
    * @throws ACCOUNT_KEY_UNKNOWN, ACCOUNT_KEY_SIGNATURE_INVALID, ACCOUNT_KEYS_INVALID
    */
@@ -230,7 +230,7 @@ export class CrossSigning {
   }
 }
 
-/** The public key of a cross-signing key object, which is its id; undefined when it holds none, or several. */
+/** The public key of a cross-signing key object: its id. Undefined when it holds none, or several. */
 function idOf(json: JsonObject): string | undefined {
   const keys = own(json, 'keys');
   const [entry, ...more] = isObject(keys) ? Object.entries(keys) : [];

@@ -3,8 +3,9 @@
 //   !device_lists    stateroom.device_list / user id        {}
 //                    stateroom.signed_user / signer, user   {}
 //
-// Who changed between two points is a difference of two roots of this one room, whatever else happened meanwhile.
-// A user's signature of another's key is shown to the signer alone, so the second record concerns the signer only.
+// Who changed between two points is a difference of two roots of this one room, whatever else happened
+// meanwhile. A user's signature of another's key is shown to the signer alone, so the second record concerns
+// the signer only.
 //
 // Source: client-server API, "Tracking the device list for a user", GET /keys/changes.
 
@@ -70,9 +71,9 @@ export class DeviceLists {
   /**
    * What a user is to be told of what happened after a seq, up to another (all that is committed).
    *
-   * `changed`: users who share a room with the user, and the user, whose keys changed; and those with whom the
-   * user shares an encrypted room now and did not before. `left`: those with whom that was so, and is no more.
-   * A room in which nothing happened costs two point reads; another the difference of its states.
+   * `changed`: users who share a room with the user, and the user, whose keys changed; and those with whom
+   * the user shares an encrypted room now and did not before. `left`: those with whom that was so, and is no
+   * more. A room in which nothing happened costs two point reads; another the difference of its states.
    */
   async changedSince(userId: UserId, after: number, upTo?: number): Promise<DeviceListChanges> {
     const to = upTo ?? this.#engine.core.release.watermark;
@@ -173,7 +174,7 @@ function movedIn(spans: readonly Span[]): { readonly came: Set<UserId>; readonly
   return { came, went };
 }
 
-/** Those of the users who are joined in one of the rooms: by looking each up, or the rooms through if that is less. */
+/** Those of the users who are in one of the rooms: each looked up, or the rooms listed where that is less. */
 function sharing(rooms: readonly StateView[], users: ReadonlySet<UserId>): Set<UserId> {
   const members = rooms.reduce((sum, { joined }) => sum + joined, 0);
   if (members < users.size * rooms.length) {

@@ -3,9 +3,10 @@
 //   !user/ID              stateroom.key_backup / version    { algorithm, auth_data }, or { deleted }
 //   !backup/VERSION/ID    ROOM / session                    the key
 //
-// Each backup is a room of its own, and in it each Matrix room a type: all keys, a room's keys, one key and their
-// number are one range, one range, one lookup and one read. The etag of a backup is its root: the same keys, the
-// same etag. Versions count up, and one that is deleted is remembered, so that none is given out twice.
+// Each backup is a room of its own, and in it each Matrix room a type: all keys, a room's keys, one key and
+// their number are one range, one range, one lookup and one read. The etag of a backup is its root: the same
+// keys, the same etag. Versions count up, and one that is deleted is remembered, so that none is given out
+// twice.
 //
 // Source: client-server API, "Server-side key backups".
 
@@ -126,7 +127,8 @@ export class KeyBackup {
   async put(userId: UserId, version: string, keys: readonly BackedUpKey[]): Promise<void> {
     this.#assertCurrent(userId, version);
     for (let at = 0; at < keys.length; at += KEYS_IN_GROUP) {
-      // Each group is compared with what is there in the turn that writes it: of racing uploads the better keys stay.
+      // Each group is compared with what is there in the turn that writes it: of racing uploads the better
+      // keys stay.
       if (at > 0) this.#assertCurrent(userId, version);
       const better = this.#better(userId, version, keys.slice(at, at + KEYS_IN_GROUP));
       if (better.length > 0) await this.#parts.engine.internal.write(better);
@@ -146,7 +148,7 @@ export class KeyBackup {
     }
   }
 
-  /** The records of the keys that are better than what is there, or than others of the same session among them. */
+  /** The records of the keys that are better than what is there; of several of a session, the best. */
   #better(userId: UserId, version: string, keys: readonly BackedUpKey[]): InternalRecord[] {
     const best = new Map<string, BackedUpKey>();
     for (const one of keys) {

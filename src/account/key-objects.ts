@@ -1,4 +1,4 @@
-// Key objects: JSON that a device, or a user's cross-signing key, signed. What is asked of every kind of them.
+// Key objects: JSON that a device or a cross-signing key signed, and what is asked of every kind of them.
 //
 // Source: appendices, "Signing JSON"; client-server API, "Device keys", "Cross-signing".
 
@@ -60,7 +60,7 @@ export function isSame(a: JsonObject, b: JsonObject): boolean {
   return canonicalText(a) === canonicalText(b);
 }
 
-/** The object without what servers add to it: as it is stored. @throws ACCOUNT_KEYS_INVALID, ACCOUNT_KEYS_TOO_LARGE */
+/** The key as it is stored: without what servers add. @throws ACCOUNT_KEYS_INVALID, ACCOUNT_KEYS_TOO_LARGE */
 export function storedKey<Key extends JsonValue>(key: Key, bytesMax: number): Key | JsonObject {
   const stored = isObject(key)
     ? Object.fromEntries(Object.entries(key).filter(([name]) => name !== 'unsigned'))

@@ -1,5 +1,5 @@
-// Signatures that were added to a key after it was uploaded. Each signer keeps their own, apart from the key: for
-// what users sign of their own everybody sees, what they sign of others they alone.
+// Signatures that were added to a key after it was uploaded. They are kept with the signer, apart from the
+// key: what users sign of their own everybody sees, what they sign of others they alone.
 //
 //   !user/SIGNER    stateroom.key_signature / user, key    { signatures: { key id: signature } }
 //

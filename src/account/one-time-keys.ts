@@ -3,11 +3,12 @@
 //   !user/ID    stateroom.one_time_key / device, key name     { n, key, claimed? }
 //               stateroom.fallback_key / device, algorithm    { name, key, used }
 //
-// `n` is the order of uploading, in which they are given out. The last ones given out stay for a while, marked:
-// a device that never saw the answer to its upload sends the same keys again, and they must not come back to life.
+// `n` is the order of uploading, in which they are given out. The last ones given out stay for a while,
+// marked: a device that never saw the answer to its upload sends the same keys again, and they must not come
+// back to life.
 //
-// What a device has is held in memory, read from the room when it is first asked for. Taking a key changes the
-// memory in the turn that writes the record, so that two who ask at once are never given the same one.
+// What a device has is held in memory, read from the room when it is first asked for. Taking a key changes
+// the memory in the turn that writes the record, so that two who ask at once are never given the same one.
 //
 // Source: client-server API, "One-time and fallback keys", POST /keys/upload, POST /keys/claim.
 
@@ -78,8 +79,9 @@ export class OneTimeKeys {
   }
 
   /**
-   * The records of keys that a device uploads, to be written in this turn. Keys that are there already are passed
-   * over, those that were given out lately too; a fallback key takes the place of the last of its algorithm.
+   * The records of keys that a device uploads, to be written in this turn. Keys that are there already are
+   * passed over, those that were given out lately too; a fallback key takes the place of the last of its
+   * algorithm.
    * @throws ACCOUNT_KEYS_INVALID, ACCOUNT_ONE_TIME_KEY_DIFFERS, ACCOUNT_KEYS_TOO_LARGE; nothing is taken then
    */
   uploadRecords(
@@ -106,7 +108,7 @@ export class OneTimeKeys {
     ];
   }
 
-  /** Gives a key to each who asks, of users of this server, all in one commit group; who has none is left out. */
+  /** Takes a key of each device, of users of this server, in one commit group; who has none is left out. */
   async claim(wanted: readonly KeyWanted[]): Promise<KeyGiven[]> {
     const given: KeyGiven[] = [];
     const records: InternalRecord[] = [];

@@ -3,8 +3,8 @@
 //   !user/ID    stateroom.to_device / device, random    { type, sender, content }
 //
 // A message's place in the queue is the seq of its record. The queues of a user are held in memory as the
-// committed state of the room has them, and brought up to date by the difference to the state as it is now: so
-// whoever is woken by a message finds it, and a queue that is not looked at costs nothing.
+// committed state of the room has them, and brought up to date by the difference to the state as it is now:
+// so whoever is woken by a message finds it, and a queue that is not looked at costs nothing.
 //
 // Source: client-server API, "Send-to-Device messaging".
 

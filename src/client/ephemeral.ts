@@ -28,11 +28,11 @@ export type EphemeralChange =
   | { readonly kind: 'presence'; readonly userId: UserId };
 
 /** Longest time that one request may claim to be typing. */
-export const TYPING_MS_MAX = 120_000;
+const TYPING_MS_MAX = 120_000;
 /** Somebody present who has done nothing for so long is idle. */
 export const IDLE_AFTER_MS = 5 * 60_000;
 /** Somebody whose last sync is so long over is gone. */
-export const OFFLINE_AFTER_MS = 60_000;
+const OFFLINE_AFTER_MS = 60_000;
 /** Users typing in one room, and users whose presence is kept: more are not remembered. */
 const TYPING_USERS_MAX = 200;
 const PRESENT_USERS_MAX = 100_000;

@@ -15,7 +15,7 @@ import { storable, storableName } from './stored-json.js';
 
 const AUTH_DATA_BYTES_MAX = 64 * 1024;
 const KEY_BYTES_MAX = 64 * 1024;
-const BODY_BYTES_MAX = 8 * 1024 * 1024;
+const BODY_BYTES_MAX = 4 * 1024 * 1024;
 /** Keys that are read in one turn; others get theirs between. */
 const KEYS_IN_TURN = 500;
 

@@ -15,8 +15,9 @@ import { bodyObject, queryText, userIdOf } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { parseToken } from './sync/token.js';
 
-/** What is done in one turn and one commit group; others get their turn between. */
+/** Users who are looked up in one turn; others get theirs between. */
 const USERS_IN_TURN = 100;
+/** Keys that are claimed in one commit group. */
 const CLAIMS_IN_GROUP = 500;
 
 async function upload(
@@ -69,8 +70,10 @@ async function query({ user, body }: AuthenticatedRequest, home: Homeserver): Pr
 async function claim({ body }: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const failures = new Map<string, JsonObject>();
   const wanted: KeyWanted[] = [];
+  let users = 0;
   for (const [text, devices] of Object.entries(requiredObject(body, 'one_time_keys'))) {
     const userId = userIdOf(text);
+    if (++users % USERS_IN_TURN === 0) await nextTurn();
     if (!isObject(devices)) throw badJson('one_time_keys holds an object for each user.');
     const isActive = home.accounts.users.isActive(userId);
     if (!isHere(home, userId)) failures.set(serverOf(userId), UNREACHABLE);
@@ -120,9 +123,10 @@ function devicesOf(
   deviceIds: ReadonlySet<string>,
   viewer: UserId,
 ): JsonObject {
-  const known = deviceIds.size > 0 ? deviceIds : [...accounts.deviceKeys.list(userId)].map(([id]) => id);
   const shown: [string, JsonObject][] = [];
-  for (const deviceId of known) {
+  // Through those that are there, not through those that are asked for: these can be any number.
+  for (const [deviceId] of accounts.deviceKeys.list(userId)) {
+    if (deviceIds.size > 0 && !deviceIds.has(deviceId)) continue;
     const keys = accounts.deviceKeys.shown(userId, deviceId, viewer);
     if (keys === undefined) continue;
     const name = accounts.devices.get(userId, deviceId)?.displayName;

@@ -11,7 +11,7 @@ import type { AuthenticatedRequest, Route } from './route.js';
 import { storable, storableName } from './stored-json.js';
 
 const ALL_DEVICES = '*';
-/** Devices that one request reaches. */
+/** Users, and devices, that one request reaches. */
 const DEVICES_MAX = 5_000;
 /** As large as an event may be. */
 const CONTENT_BYTES_MAX = 64 * 1024;
@@ -34,7 +34,9 @@ async function send(request: AuthenticatedRequest, home: Homeserver): Promise<Js
 function messagesOf({ user, body }: AuthenticatedRequest, home: Homeserver, type: string): ToDeviceMessage[] {
   if (own(body, 'messages') === undefined) throw missingParam('messages is missing.');
   const messages: ToDeviceMessage[] = [];
-  for (const [text, byDevice] of Object.entries(bodyObject(body, 'messages') ?? {})) {
+  const users = Object.entries(bodyObject(body, 'messages') ?? {});
+  checkNumber(users.length);
+  for (const [text, byDevice] of users) {
     const userId = userIdOf(text);
     if (!isObject(byDevice)) throw badJson('messages holds an object for each user.');
     const devices = new Map<string, JsonObject>();
@@ -43,14 +45,18 @@ function messagesOf({ user, body }: AuthenticatedRequest, home: Homeserver, type
       storable(content, CONTENT_BYTES_MAX);
       if (deviceId !== ALL_DEVICES) devices.set(deviceId, content);
     }
+    checkNumber(devices.size);
     for (const [deviceId, content] of everyDevice(home, userId, byDevice, devices)) {
       messages.push({ userId, deviceId, type, sender: user.userId, content });
     }
-    if (messages.length > DEVICES_MAX) {
-      throw new MatrixError(413, 'M_TOO_LARGE', `At most ${DEVICES_MAX} devices are reached at once.`);
-    }
+    checkNumber(messages.length);
   }
   return messages;
+}
+
+function checkNumber(reached: number): void {
+  if (reached <= DEVICES_MAX) return;
+  throw new MatrixError(413, 'M_TOO_LARGE', `At most ${DEVICES_MAX} users and devices are reached at once.`);
 }
 
 /** The devices that are there, and what each is sent: its own message before the one for all. */

@@ -249,27 +249,32 @@ export class Core {
       settle.resolve(this.#decider.refuse(checked));
       return;
     }
-    const event = { ...this.#circumstances(incoming.from), ...checked, bytes: incoming.bytes };
-    const { asOutlier = false, givenState } = incoming;
-    this.#decider.decide({ ...event, asOutlier, givenState }, settle);
+    const event = {
+      pdu: checked.pdu,
+      bytes: incoming.bytes,
+      isRedacted: checked.isRedacted,
+      receivedFrom: incoming.from,
+      receivedAt: this.#now(),
+      asOutlier: incoming.asOutlier ?? false,
+      givenState: incoming.givenState,
+    };
+    this.#decider.decide(event, settle);
   }
 
   /** What is submitted in one turn goes into one commit group: the event and its records land together. */
   #takeLocal({ pdu, bytes, alongside = [] }: LocalEvent, settle: Settle): void {
-    const event = { pdu, bytes, ...this.#circumstances('') };
-    if (!this.#decider.decideLocal(event, settle)) return;
-    // When this group cannot be written, the event's caller is told; one telling is enough.
-    this.internal.write(alongside).catch(() => undefined);
-  }
-
-  #circumstances(receivedFrom: string) {
-    return {
+    const event = {
+      pdu,
+      bytes,
       isRedacted: false,
-      receivedFrom,
+      receivedFrom: '',
       receivedAt: this.#now(),
       asOutlier: false,
       givenState: undefined,
     };
+    if (!this.#decider.decideLocal(event, settle)) return;
+    // When this group cannot be written, the event's caller is told; one telling is enough.
+    this.internal.write(alongside).catch(() => undefined);
   }
 
   #callBack(roomId: RoomId, position: number): void {

@@ -47,8 +47,15 @@ export type Citations = Pick<KnownEvents, 'seqOf' | 'newestCiter'>;
 export function chainOf(event: Pick<KnownEvent, 'pdu' | 'verdict'>, known: Citations): ChainRow | undefined {
   const { pdu, verdict } = event;
   if (pdu.stateKey === undefined || pdu.rules.isInternal || verdict === 'rejected') return undefined;
-  const authSeqs = pdu.authEvents.flatMap((id) => known.seqOf(id) ?? []);
-  return { authSeqs, citedBefore: authSeqs.map((seq) => known.newestCiter(seq)) };
+  const authSeqs: number[] = [];
+  const citedBefore: number[] = [];
+  for (const id of pdu.authEvents) {
+    const seq = known.seqOf(id);
+    if (seq === undefined) continue;
+    authSeqs.push(seq);
+    citedBefore.push(known.newestCiter(seq));
+  }
+  return { authSeqs, citedBefore };
 }
 
 /** The event's rows in its commit group. */

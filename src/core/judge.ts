@@ -6,6 +6,7 @@
 
 import type { EventId } from '../event/ids.js';
 import type { Pdu } from '../event/pdu.js';
+import { equalBytes } from '../lib/bytes.js';
 import { type Check, checkByAuthEvents, checkByState, selectsSame } from '../room/checks.js';
 import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
 import type { Room } from '../room/graph/room.js';
@@ -55,6 +56,16 @@ export interface Judged {
   readonly room: Room | undefined;
 }
 
+/** The events that one refers to. */
+interface Referred {
+  /** Those that it has to wait for. */
+  readonly missing: ReadonlySet<EventId>;
+  /** Those known that it cites. */
+  readonly authEvents: readonly Pdu[];
+  /** Those known that it follows. */
+  readonly heads: readonly KnownEvent[];
+}
+
 export class Judge {
   readonly #known: KnownEvents;
   readonly #rooms: Rooms;
@@ -76,15 +87,15 @@ export class Judge {
 
   #judgeIn(event: VerifiedEvent, room: Room | undefined): Judgement {
     const { pdu } = event;
-    const missing = this.#missing(event);
-    if (missing.length > 0) return { kind: 'waiting', missing };
+    const referred = this.#referred(event);
+    if (referred.missing.size > 0) return { kind: 'waiting', missing: [...referred.missing] };
     if (room === undefined) return dropped('ROOM_UNKNOWN');
     if (room.rules !== pdu.rules) return dropped('ROOM_VERSION_UNKNOWN');
-    if (event.asOutlier) return this.#outlier(pdu);
+    if (event.asOutlier) return this.#outlier(pdu, referred);
     if (pdu.prevEvents.length === 0) return dropped('GRAPH_NO_HISTORY');
-    if (this.#heads(pdu).some((prev) => prev.pdu.roomId !== pdu.roomId)) return dropped('GRAPH_OTHER_ROOM');
+    if (referred.heads.some((prev) => prev.pdu.roomId !== pdu.roomId)) return dropped('GRAPH_OTHER_ROOM');
     try {
-      return this.#placed(event, room);
+      return this.#placed(event, room, referred);
     } catch (error) {
       if (error instanceof ResolutionTooLargeError) return dropped('RESOLUTION_TOO_LARGE');
       throw error;
@@ -102,7 +113,7 @@ export class Judge {
     if (pdu.type === 'm.room.create') return this.#begin(pdu);
     const room = this.#rooms.find(pdu.roomId);
     if (room === undefined || event.asOutlier) return { judgement: { ...judgement, roots: undefined }, room };
-    const unchanged = unchangedBy(this.#before(event, room));
+    const unchanged = unchangedBy(this.#before(event, room, this.#heads(pdu)));
     if (verdict === 'rejected') return { judgement: { ...judgement, roots: unchanged }, room };
     const roots = { ...unchanged, after: room.states.put(unchanged.before, pdu) };
     const current = verdict === 'soft_failed' ? room.current().root : undefined;
@@ -148,25 +159,33 @@ export class Judge {
     };
   }
 
-  /** The referred events that are not known: its auth events, and its predecessors unless their state is given. */
-  #missing({ pdu, asOutlier, givenState }: VerifiedEvent): EventId[] {
+  /**
+   * The events referred to. Missing are its auth events that are not known, and its predecessors unless their
+   * state is given.
+   */
+  #referred({ pdu, asOutlier, givenState }: VerifiedEvent): Referred {
     const missing = new Set<EventId>();
-    for (const id of pdu.authEvents) if (!this.#known.has(id)) missing.add(id);
+    const authEvents: Pdu[] = [];
+    for (const id of pdu.authEvents) {
+      const cited = this.#known.pdu(id);
+      if (cited === undefined) missing.add(id);
+      else authEvents.push(cited);
+    }
     if (pdu.rules.authorisation.createIsImplied) {
       const create = `$${pdu.roomId.slice(1)}` as EventId;
       if (!this.#known.has(create)) missing.add(create);
     }
     if (givenState !== undefined) for (const id of givenState) if (!this.#known.has(id)) missing.add(id);
-    if (asOutlier || givenState !== undefined) return [...missing];
-    for (const id of pdu.prevEvents) {
-      const prev = this.#known.get(id);
-      if (prev === undefined || prev.roots === undefined) missing.add(id);
-    }
-    return [...missing];
+    const heads = asOutlier ? [] : this.#heads(pdu);
+    if (asOutlier || givenState !== undefined) return { missing, authEvents, heads };
+    const placed = new Set<EventId>();
+    for (const { roots, pdu: prev } of heads) if (roots !== undefined) placed.add(prev.eventId);
+    for (const id of pdu.prevEvents) if (!placed.has(id)) missing.add(id);
+    return { missing, authEvents, heads };
   }
 
-  #outlier(pdu: Pdu): Judgement {
-    const [refused] = failed(checkByAuthEvents(pdu, this.#authEvents(pdu), this.#known));
+  #outlier(pdu: Pdu, { authEvents }: Referred): Judgement {
+    const [refused] = failed(checkByAuthEvents(pdu, authEvents, this.#known));
     return refused === undefined ? accepted(undefined) : rejected(refused, undefined);
   }
 
@@ -174,11 +193,11 @@ export class Judge {
    * An event with a place in the graph: all checks, the state before and after it.
    * @throws ROOM_RESOLUTION_TOO_LARGE
    */
-  #placed(event: VerifiedEvent, room: Room): Judgement {
+  #placed(event: VerifiedEvent, room: Room, { authEvents, heads }: Referred): Judgement {
     const { pdu } = event;
-    const before = this.#before(event, room);
+    const before = this.#before(event, room, heads);
     const unchanged = unchangedBy(before);
-    const [refused] = failed(this.#checks(pdu, room, before.root));
+    const [refused] = failed(this.#checks(pdu, authEvents, room, before.root));
     if (refused !== undefined) return rejected(refused, unchanged);
 
     const roots = { ...unchanged, after: room.states.put(before.root, pdu) };
@@ -187,8 +206,8 @@ export class Judge {
     return softFail === undefined ? accepted(roots) : rejected(softFail, { ...roots, current });
   }
 
-  #before({ pdu, givenState }: VerifiedEvent, room: Room): ResolvedState {
-    if (givenState === undefined) return this.#resolver.after(room, this.#heads(pdu));
+  #before({ givenState }: VerifiedEvent, room: Room, heads: readonly KnownEvent[]): ResolvedState {
+    if (givenState === undefined) return this.#resolver.after(room, heads);
     const updates = givenState.flatMap((id) => {
       const event = this.#known.pdu(id);
       return event?.stateKey === undefined ? [] : [{ type: event.type, stateKey: event.stateKey, event }];
@@ -197,23 +216,24 @@ export class Judge {
   }
 
   #heads(pdu: Pdu): KnownEvent[] {
-    return pdu.prevEvents.flatMap((id) => this.#known.get(id) ?? []);
-  }
-
-  #authEvents(pdu: Pdu): Pdu[] {
-    return pdu.authEvents.flatMap((id) => this.#known.pdu(id) ?? []);
+    const heads: KnownEvent[] = [];
+    for (const id of pdu.prevEvents) {
+      const head = this.#known.get(id);
+      if (head !== undefined) heads.push(head);
+    }
+    return heads;
   }
 
   /** Checks 4 and 5. Where the state before selects the very events that are cited, one verdict serves both. */
-  #checks(pdu: Pdu, room: Room, before: RootRef): Check[] {
-    const checks = checkByAuthEvents(pdu, this.#authEvents(pdu), this.#known);
+  #checks(pdu: Pdu, authEvents: readonly Pdu[], room: Room, before: RootRef): Check[] {
+    const checks = checkByAuthEvents(pdu, authEvents, this.#known);
     if (failed(checks).length > 0 || selectsSame(pdu, room.states, before)) return checks;
     return [...checks, checkByState('auth_by_state_before', pdu, room.states, before, this.#known)];
   }
 
   /** Check 6, against the current state; an event whose state before is the current one has passed it already. */
   #softFail(pdu: Pdu, room: Room, before: RootRef, current: RootRef): Check | undefined {
-    if (room.states.hash(before) === room.states.hash(current)) return undefined;
+    if (equalBytes(before.hash, current.hash)) return undefined;
     if (selectsSame(pdu, room.states, current)) return undefined;
     return failed([checkByState('auth_by_current_state', pdu, room.states, current, this.#known)])[0];
   }

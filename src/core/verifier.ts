@@ -12,8 +12,9 @@ import type { Pdu } from '../event/pdu.js';
 import { receiveJson, verifyReceived } from '../event/receive.js';
 import type { RoomVersionRules } from '../event/rules.js';
 import { type PublicKeys, requiredSigners } from '../event/verify.js';
+import { concatBytes } from '../lib/bytes.js';
 import { badSignature, type Refusal, refusalOf } from './refusal.js';
-import type { CheckedOne, VerifyBatch } from './verify-worker.js';
+import { type CheckedOne, keyName, type VerifyBatch } from './verify-worker.js';
 
 /** An event whose form, hash and signatures are right. */
 export interface CheckedPdu {
@@ -134,57 +135,48 @@ class PooledVerifier implements Verifier {
   }
 }
 
-/** All bytes of a batch in one transferable buffer, and each key it may need once. */
+/** All bytes of a batch in one transferable buffer, each key that it may need once. */
 function packBatch(queued: readonly Queued[], keys: PublicKeys | undefined): VerifyBatch {
-  const bytes = new Uint8Array(queued.reduce((sum, { event }) => sum + event.bytes.length, 0));
-  const events: VerifyBatch['events'] = [];
-  const needed = new Map<string, VerifyBatch['keys'][number]>();
-  let at = 0;
-  for (const { event } of queued) {
-    bytes.set(event.bytes, at);
-    at += event.bytes.length;
-    events.push({ length: event.bytes.length, version: event.rules.version });
-    if (keys !== undefined) collectKeys(event, keys, needed);
-  }
-  return { bytes, events, keys: [...needed.values()], verifies: keys !== undefined };
+  const needed = new Map<string, Uint8Array>();
+  if (keys !== undefined) for (const { event } of queued) collectKeys(event, keys, needed);
+  const parts = [...queued.map(({ event }) => event.bytes), ...needed.values()];
+  return {
+    bytes: concatBytes(...parts),
+    lengths: parts.map(({ length }) => length),
+    versions: queued.map(({ event }) => event.rules.version),
+    keyNames: [...needed.keys()],
+    verifies: keys !== undefined,
+  };
 }
 
 /** Most keys of one server that are looked up for an event: its signatures are a stranger's list. */
 const KEYS_OF_SIGNER_MAX = 8;
 
-function collectKeys(
-  event: Unverified,
-  keys: PublicKeys,
-  needed: Map<string, VerifyBatch['keys'][number]>,
-): void {
+function collectKeys(event: Unverified, keys: PublicKeys, needed: Map<string, Uint8Array>): void {
   const signatures = own(event.json, 'signatures');
   if (!isObject(signatures)) return;
   for (const server of requiredSigners(event.json, event.rules)) {
     const ofServer = own(signatures, server);
     if (!isObject(ofServer)) continue;
     for (const keyId of Object.keys(ofServer).slice(0, KEYS_OF_SIGNER_MAX)) {
-      const name = `${server} ${keyId}`;
+      const name = keyName(server, keyId);
       if (needed.has(name)) continue;
       const publicKey = keys(server, keyId);
-      if (publicKey !== undefined) needed.set(name, { server, keyId, publicKey });
+      if (publicKey !== undefined) needed.set(name, publicKey);
     }
   }
 }
 
 function resultOf(event: Unverified, result: CheckedOne | undefined): CheckedPdu | Refusal {
   if (result === undefined) throw new Error('a verifier worker answered fewer events than it was asked');
-  if ('code' in result) {
-    return {
-      code: result.code,
-      reason: result.reason,
-      eventId: result.eventId as EventId | undefined,
-      roomId: undefined,
-    };
+  if (typeof result !== 'string' && 'code' in result) {
+    const { code, reason, eventId } = result;
+    return { code, reason, eventId: eventId as EventId | undefined, roomId: undefined };
   }
-  const trustedId = result.eventId as EventId;
+  const isRedacted = typeof result !== 'string';
+  const trustedId = (isRedacted ? result.redactedId : result) as EventId;
   try {
-    const pdu = parsePdu(event.json, event.rules, { trustedId, redacted: result.isRedacted });
-    return { pdu, isRedacted: result.isRedacted };
+    return { pdu: parsePdu(event.json, event.rules, { trustedId, redacted: isRedacted }), isRedacted };
   } catch (error) {
     return refusalOf(error, undefined);
   }

@@ -3,49 +3,64 @@
 import { receivePdu, verifyReceived } from '../event/receive.js';
 import { type RoomVersion, rulesOf } from '../event/rules.js';
 import type { PublicKeys } from '../event/verify.js';
-import { badSignature, type Refusal, refusalOf } from './refusal.js';
+import { badSignature, refusalOf } from './refusal.js';
 
-/** What a worker is asked. */
+/** What a worker is asked: flat arrays, because a message of many objects takes long to copy. */
 export interface VerifyBatch {
-  /** The events' bytes, one after the other. */
+  /** The events' bytes, one after the other, then the keys'. */
   readonly bytes: Uint8Array;
-  readonly events: Array<{ readonly length: number; readonly version: RoomVersion }>;
-  readonly keys: Array<{ readonly server: string; readonly keyId: string; readonly publicKey: Uint8Array }>;
+  /** How many bytes each event takes, then each key. */
+  readonly lengths: readonly number[];
+  /** The room version of each event. */
+  readonly versions: readonly RoomVersion[];
+  /** `keyName` of each key. */
+  readonly keyNames: readonly string[];
   /** Are signatures to be verified at all? */
   readonly verifies: boolean;
 }
 
-/** What a worker says of one event: errors lose their class between threads, so they come as plain data. */
+/**
+ * What a worker says of one event, its bare id where all is as it should be. Errors lose their class between
+ * threads, so they come as plain data.
+ */
 export type CheckedOne =
-  | { readonly eventId: string; readonly isRedacted: boolean }
+  | string
+  | { readonly redactedId: string }
   | { readonly code: string; readonly reason: string; readonly eventId: string | undefined };
 
-/** The thread's task. */
-export default function checkBatch(batch: VerifyBatch): CheckedOne[] {
-  const known = new Map(batch.keys.map(({ server, keyId, publicKey }) => [`${server} ${keyId}`, publicKey]));
-  const keys: PublicKeys | undefined = batch.verifies
-    ? (server, keyId) => known.get(`${server} ${keyId}`)
-    : undefined;
-  let at = 0;
-  return batch.events.map(({ length, version }) => {
-    const bytes = batch.bytes.subarray(at, at + length);
-    at += length;
-    return checkOne(bytes, version, keys);
-  });
+/** What a key is called in a batch. */
+export function keyName(server: string, keyId: string): string {
+  return `${server} ${keyId}`;
 }
 
-function checkOne(
-  bytes: Uint8Array,
-  version: RoomVersion,
-  keys: PublicKeys | undefined,
-): CheckedOne | Refusal {
+/** The thread's task. */
+export default function checkBatch({
+  bytes,
+  lengths,
+  versions,
+  keyNames,
+  verifies,
+}: VerifyBatch): CheckedOne[] {
+  let at = 0;
+  const parts = lengths.map((length) => bytes.subarray(at, (at += length)));
+  const known = new Map(keyNames.map((name, i) => [name, parts[versions.length + i]]));
+  const keys: PublicKeys | undefined = verifies
+    ? (server, keyId) => known.get(keyName(server, keyId))
+    : undefined;
+  return versions.map((version, i) => checkOne(parts[i] ?? NO_BYTES, version, keys));
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function checkOne(bytes: Uint8Array, version: RoomVersion, keys: PublicKeys | undefined): CheckedOne {
   const rules = rulesOf(version);
   if (rules === undefined) throw new Error(`the main thread named the unknown room version ${version}`);
   try {
     const received = receivePdu(bytes, rules);
     const verdict = keys === undefined ? undefined : verifyReceived(received, keys);
     if (verdict?.ok === false) return badSignature(verdict, received.pdu.eventId);
-    return { eventId: received.pdu.eventId, isRedacted: received.wasRedacted };
+    const { eventId } = received.pdu;
+    return received.wasRedacted ? { redactedId: eventId } : eventId;
   } catch (error) {
     return refusalOf(error, undefined);
   }

@@ -43,7 +43,7 @@ export class Writer {
   readonly #store: Store;
   readonly #known: KnownEvents;
   readonly #onCommit: (seq: number) => void;
-  #counters: Counters;
+  readonly #counters: { -readonly [Name in keyof Counters]: Counters[Name] };
   #decisions: Decision[] = [];
   #drafts: KeptDraft[] = [];
   #traces: { id: string; value: StoredTrace }[] = [];
@@ -63,36 +63,30 @@ export class Writer {
   // Numbers are given out in the order of decisions; those of a failed group are never seen.
 
   nextSeq(): number {
-    return this.#next('seq');
+    return ++this.#counters.seq;
   }
 
   nextRecord(): number {
-    return this.#next('record');
+    return ++this.#counters.record;
   }
 
   nextRoomNumber(): number {
-    return this.#next('rooms');
+    return ++this.#counters.rooms;
   }
 
   nextQueuePosition(): number {
-    return this.#next('queuePosition');
+    return ++this.#counters.queuePosition;
   }
 
   /** Takes the seq that an event has already: for replaying stored events, in their order. */
   takeSeq(seq: number): void {
     assert(seq > this.#counters.seq, 'stored events are replayed in the order of seq');
-    this.#counters = { ...this.#counters, seq };
+    this.#counters.seq = seq;
   }
 
   /** Goes on after a seq that was given out before, if its event is stored or not. */
   skipSeqs(seqLast: number): void {
-    this.#counters = { ...this.#counters, seq: Math.max(this.#counters.seq, seqLast) };
-  }
-
-  #next(name: 'seq' | 'record' | 'rooms' | 'queuePosition'): number {
-    const number = this.#counters[name] + 1;
-    this.#counters = { ...this.#counters, [name]: number };
-    return number;
+    this.#counters.seq = Math.max(this.#counters.seq, seqLast);
   }
 
   /** The error that ended the writer, or undefined while it works. */
@@ -190,15 +184,12 @@ export class Writer {
       assert((events[i - 1]?.seq ?? 0) < (events[i]?.seq ?? 0), 'a commit group is in the order of seq');
     }
     const changedRecords = decisions.flatMap((decision) => decision.changedRecords ?? []);
-    const counters = countChanges(this.#counters, changedRecords);
-    this.#counters = {
-      ...counters,
-      events: this.#counters.events + events.length,
-      stateEvents:
-        this.#counters.stateEvents + events.filter(({ stateKey }) => stateKey !== undefined).length,
-      nodeRecords: counters.nodeRecords + nodes.length,
-      nodeBytes: nodes.reduce((sum, { bytes }) => sum + bytes.length, counters.nodeBytes),
-    };
+    const counters = this.#counters;
+    const { nodeRecords, nodeBytes } = countChanges(counters, changedRecords);
+    counters.events += events.length;
+    counters.stateEvents += events.filter(({ stateKey }) => stateKey !== undefined).length;
+    counters.nodeRecords = nodeRecords + nodes.length;
+    counters.nodeBytes = nodes.reduce((sum, { bytes }) => sum + bytes.length, nodeBytes);
     return {
       events,
       nodes,
@@ -207,7 +198,7 @@ export class Writer {
       traces: this.#traces.splice(0),
       cited: [...cited],
       queues: decisions.flatMap(({ queues }) => queues),
-      counters: this.#counters,
+      counters: { ...counters },
     };
   }
 

@@ -98,8 +98,9 @@ function isBelow(bytes: Uint8Array, offset: number, bound: Uint8Array, topMask: 
   return false;
 }
 
-// Making a KeyObject costs as much as a good part of a verification, and few keys sign most events.
-const KEYS_CACHED = 1024;
+// Making a KeyObject costs as much as a good part of a verification. A large room has thousands of servers,
+// and a cache a little too small for them is of no use; an entry takes about a kilobyte.
+const KEYS_CACHED = 8_192;
 const keyObjects = new Map<string, KeyObject>();
 
 function keyObject(publicKey: Uint8Array): KeyObject {

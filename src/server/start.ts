@@ -65,12 +65,19 @@ export async function openHomeserver(
   // What was opened is closed again, last first: at the end, or when the start fails halfway.
   const closers: Array<() => Promise<void>> = [];
   const close = async (): Promise<void> => {
-    for (const closer of closers.splice(0).reverse()) await closer();
+    let failure: Error | undefined;
+    for (const closer of closers.splice(0).reverse()) {
+      await closer().catch((error: unknown) => {
+        failure ??= toError(error);
+      });
+    }
+    if (failure !== undefined) throw failure;
   };
   try {
     return await start(config, options, log, closers, close);
   } catch (error) {
-    await close();
+    // Why it did not start is what there is to say, whatever fails after it.
+    await close().catch(() => undefined);
     throw error;
   }
 }

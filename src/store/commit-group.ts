@@ -115,21 +115,19 @@ export function countChanges(counters: Counters, changes: readonly RecordChange[
   return { ...counters, nodeRecords, nodeBytes };
 }
 
-export type BatchOperation =
-  | { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
-  | { readonly type: 'del'; readonly key: Buffer };
+/** What takes rows: a batch of the database. */
+export interface RowSink {
+  readonly put: (key: Buffer, value: Buffer) => void;
+  readonly del: (key: Buffer) => void;
+}
 
 const NOTHING = Buffer.alloc(0);
 
-/** The database operations of a group, in no particular order: they land together or not at all. */
-export function operationsOf(group: CommitGroup): BatchOperation[] {
-  const operations: BatchOperation[] = [];
-  const put = (key: Buffer, value: Buffer): void => {
-    operations.push({ type: 'put', key, value });
-  };
+/** Hands over all rows of a group, in no particular order: they land together or not at all. */
+export function putGroup(group: CommitGroup, { put, del }: RowSink): void {
   for (const event of group.events) putEvent(event, put);
   for (const { record, bytes } of group.changedRecords) {
-    if (bytes === undefined) operations.push({ type: 'del', key: nodesKey(record) });
+    if (bytes === undefined) del(nodesKey(record));
     else put(nodesKey(record), asBuffer(bytes));
   }
   for (const { record, bytes } of group.nodes) put(nodesKey(record), asBuffer(bytes));
@@ -138,11 +136,10 @@ export function operationsOf(group: CommitGroup): BatchOperation[] {
   for (const [seq, citer] of group.cited) put(citedKey(seq), encodeNumber(citer));
   for (const { queue, position, value } of group.queues) {
     const key = queueKey(queue, position);
-    if (value === undefined) operations.push({ type: 'del', key });
+    if (value === undefined) del(key);
     else put(key, encodeValue(value));
   }
   put(metaKey(COUNTERS_KEY), encodeValue(group.counters));
-  return operations;
 }
 
 /** The primary rows and every index row of one event. */

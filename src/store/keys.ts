@@ -46,6 +46,9 @@ export type Keyspace = keyof typeof KEYSPACES;
 /** How one event refers to another: a predecessor, the target of a redaction, or of a relation. */
 export type EdgeKind = 'prev' | 'redaction' | 'relation';
 
+/** A seq at the end of a key. */
+const SEQ_BYTES = 6;
+
 const EDGE_KIND_BYTES: Record<EdgeKind, number> = { prev: 0x70, redaction: 0x72, relation: 0x72 + 1 };
 
 /** A half-open key range, for iterators. */
@@ -60,9 +63,11 @@ export function keyspaceRange(keyspace: Keyspace): KeyRange {
   return { gte: Buffer.from([prefix]), lt: Buffer.from([prefix + 1]) };
 }
 
+// Keys are cut from the pool, which is several times cheaper than memory of their own: every byte is written.
+
 function numbered(keyspace: Keyspace, number: number): Buffer {
-  const key = Buffer.alloc(9);
-  key[0] = KEYSPACES[keyspace];
+  const key = Buffer.allocUnsafe(9);
+  key.writeUIntBE(KEYSPACES[keyspace] * 0x1_0000, 0, 3);
   key.writeUIntBE(number, 3, 6);
   return key;
 }
@@ -111,7 +116,7 @@ const ORDER_BIAS = 2 ** 47;
 
 /** Client order within a room; negative orders (history fetched later) sort before. */
 export function timelineKey(roomNumber: number, order: number): Buffer {
-  const key = Buffer.alloc(11);
+  const key = Buffer.allocUnsafe(11);
   key[0] = KEYSPACES.timeline;
   key.writeUInt32BE(roomNumber, 1);
   key.writeUIntBE(order + ORDER_BIAS, 5, 6);
@@ -141,10 +146,8 @@ export function roomNumberRange(keyspace: 'timeline' | 'versions', roomNumber: n
 
 /** An event that refers to another, which may not be known yet. */
 export function edgeKey(referredId: string, kind: EdgeKind, seq: number): Buffer {
-  const prefix = edgePrefix(referredId, kind);
-  const key = Buffer.alloc(prefix.length + 6);
-  prefix.copy(key);
-  key.writeUIntBE(seq, prefix.length, 6);
+  const key = edgePrefix(referredId, kind, SEQ_BYTES);
+  key.writeUIntBE(seq, key.length - SEQ_BYTES, SEQ_BYTES);
   return key;
 }
 
@@ -154,37 +157,45 @@ export function edgeRange(referredId: string, kind: EdgeKind): KeyRange {
   return { gte: prefix, lt: after(prefix) };
 }
 
-function edgePrefix(referredId: string, kind: EdgeKind): Buffer {
-  const id = utf8(referredId);
-  return Buffer.concat([Buffer.from([KEYSPACES.edges, id.length]), id, Buffer.from([EDGE_KIND_BYTES[kind]])]);
+/** @param room bytes left free at the end */
+function edgePrefix(referredId: string, kind: EdgeKind, room = 0): Buffer {
+  const length = Buffer.byteLength(referredId);
+  const prefix = Buffer.allocUnsafe(3 + length + room);
+  prefix[0] = KEYSPACES.edges;
+  prefix[1] = length;
+  prefix.write(referredId, 2);
+  prefix[2 + length] = EDGE_KIND_BYTES[kind];
+  return prefix;
 }
 
 /** An event that claimed a state key of a room, accepted or not. */
 export function versionKey(roomNumber: number, type: string, stateKey: string, seq: number): Buffer {
-  const prefix = versionPrefix(roomNumber, type, stateKey);
-  const key = Buffer.alloc(prefix.length + 6);
-  prefix.copy(key);
-  key.writeUIntBE(seq, prefix.length, 6);
+  const key = versionPrefix(roomNumber, [type, stateKey], SEQ_BYTES);
+  key.writeUIntBE(seq, key.length - SEQ_BYTES, SEQ_BYTES);
   return key;
 }
 
 /** All events of a room that claimed a state key, oldest commit first; or any key of a type, or any at all. */
 export function versionRange(roomNumber: number, type?: string, stateKey?: string): KeyRange {
-  const prefix = versionPrefix(roomNumber, type, stateKey);
+  const names = type === undefined ? [] : stateKey === undefined ? [type] : [type, stateKey];
+  const prefix = versionPrefix(roomNumber, names);
   return { gte: prefix, lt: after(prefix) };
 }
 
-function versionPrefix(roomNumber: number, type: string | undefined, stateKey: string | undefined): Buffer {
-  const room = Buffer.alloc(5);
-  room[0] = KEYSPACES.versions;
-  room.writeUInt32BE(roomNumber, 1);
-  const parts: Uint8Array[] = [room];
-  for (const text of [type, stateKey]) {
-    if (text === undefined) break;
-    const bytes = utf8(text);
-    parts.push(Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes);
+/** @param room bytes left free at the end */
+function versionPrefix(roomNumber: number, names: readonly string[], room = 0): Buffer {
+  let length = 5 + room;
+  for (const name of names) length += 2 + Buffer.byteLength(name);
+  const prefix = Buffer.allocUnsafe(length);
+  prefix[0] = KEYSPACES.versions;
+  let at = prefix.writeUInt32BE(roomNumber, 1);
+  for (const name of names) {
+    const bytes = prefix.write(name, at + 2);
+    prefix[at] = bytes >> 8;
+    prefix[at + 1] = bytes & 0xff;
+    at += 2 + bytes;
   }
-  return Buffer.concat(parts);
+  return prefix;
 }
 
 /** A row of a durable queue. */

@@ -304,7 +304,7 @@ export function decodeRoom(bytes: Uint8Array): RoomRow {
 }
 
 export function encodeNumber(value: number): Buffer {
-  const bytes = Buffer.alloc(6);
+  const bytes = Buffer.allocUnsafe(6);
   bytes.writeUIntBE(value, 0, 6);
   return bytes;
 }

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { userRoom } from '../../src/account/parts.js';
 import { Harness, itemsOf, textOf } from './harness.js';
 
 const test = suite<{ server: Harness }>('login and tokens');
@@ -94,6 +95,18 @@ test('a known device keeps its name, and its earlier tokens end', async ({ serve
   assert.is(ended.body.soft_logout, false);
   const { body } = await server.call(textOf(second.body.access_token), 'GET', '/v3/devices/PHONE');
   assert.is(body.display_name, 'Old name');
+});
+
+test('the device ID must not be the same as a cross-signing key ID', async ({ server }) => {
+  const { userId } = await server.user('alice', 'secret');
+  const content = { user_id: userId, usage: ['master'], keys: { 'ed25519:MASTER': 'MASTER' } };
+  await server.home.engine.internal.write([
+    { roomId: userRoom(userId), type: 'stateroom.cross_signing', stateKey: 'master', content },
+  ]);
+  const refused = await login(server, { ...byName('alice', 'secret'), device_id: 'MASTER' });
+  assert.is(refused.status, 403);
+  assert.is(refused.body.errcode, 'M_FORBIDDEN');
+  assert.is((await login(server, { ...byName('alice', 'secret'), device_id: 'OTHER' })).status, 200);
 });
 
 test('without a device id each login makes a device of its own', async ({ server }) => {

@@ -89,7 +89,7 @@ test('a value that cannot be is refused by its key, and every fault is told at o
     [
       'server_name: "not a name!"',
       'public_base_url: example.org',
-      'listen: {port: 70000, address: 5}',
+      'listen: {port: 70000, address: 5, trusted_proxies: [127.0.0.1, 10.0.0.0/99]}',
       'registration: {enabled: yes please, shared_secret: short, tokens: [1]}',
       'rate_limits: {login: {per_second: 0}}',
       'limits: {body_bytes: 1.5}',
@@ -105,6 +105,7 @@ test('a value that cannot be is refused by its key, and every fault is told at o
     'public_base_url is an address',
     'listen.port is a port from 0 to 65535, not 70000',
     'listen.address is a text, not 5',
+    'listen.trusted_proxies are addresses or networks',
     'registration.enabled is true or false',
     'registration.shared_secret has at least 8 characters',
     'registration.tokens is a list of texts',

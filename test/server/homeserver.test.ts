@@ -165,6 +165,36 @@ test('the socket refuses what it does not know, and lets a hostile line end only
   assert.is((await faultOf(connectAdmin(data))).code, 'SERVER_NOT_RUNNING');
 });
 
+test('a connection to the socket sees the store as of one moment, whatever is written meanwhile', async () => {
+  const data = freshData();
+  const server = await serve(data);
+  const rows = async (client: AdminClient) =>
+    (await client.call<{ rows: unknown[] }>('store.range', { values: false })).rows.length;
+  const first = await connectAdmin(data);
+  const before = await rows(first);
+  await server.home.accounts.register({ username: 'alice', password: 'password' });
+  assert.is(await rows(first), before);
+  const second = await connectAdmin(data);
+  assert.ok((await rows(second)) > before);
+  first.close();
+  second.close();
+  await server.close();
+});
+
+test('logs are text where that is wanted, and metrics have a port of their own where one is given', async () => {
+  const log = new KeptLog();
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  const server = await serve(freshData(), { 'log.format': 'text', 'metrics.port': port }, log);
+  assert.match(log.text, /^\d\d:\d\d:\d\d\.\d{3} INFO {2}listening address=http:\/\/127/m);
+  const metrics = await ask(`http://127.0.0.1:${port}`, '/metrics');
+  assert.match(metrics.text, 'stateroom_committed_seq');
+  assert.is((await ask(`http://127.0.0.1:${port}`, '/')).status, 404);
+  await server.close();
+});
+
 test('a client of the socket learns that the server ended', async () => {
   const data = freshData();
   const server = await serve(data);
@@ -198,6 +228,23 @@ test('health, landing page and metrics say what they should, and metrics to this
   const proxied = await ask(address, '/_stateroom/metrics', { headers: { 'x-forwarded-for': '1.2.3.4' } });
   assert.is(proxied.status, 404);
   await server.close();
+});
+
+test('the address of a client is believed from a proxy that is trusted, and from nobody else', async () => {
+  const limit = { 'rate_limits.login.burst': 1, 'rate_limits.login.per_second': 0.01 };
+  const from = (address: string, ip: string) =>
+    ask(address, `${V3}/login`, { body: {}, headers: { 'x-forwarded-for': ip } }).then(
+      ({ status }) => status,
+    );
+  const open = await serve(freshData(), limit);
+  await from(open.address, '1.1.1.1');
+  assert.is(await from(open.address, '2.2.2.2'), 429);
+  await open.close();
+  const behind = await serve(freshData(), { ...limit, 'listen.trusted_proxies': ['127.0.0.0/8'] });
+  await from(behind.address, '1.1.1.1');
+  assert.is.not(await from(behind.address, '2.2.2.2'), 429);
+  assert.is(await from(behind.address, '1.1.1.1'), 429);
+  await behind.close();
 });
 
 test('a shared secret registers users, each nonce once; without a secret there is no such endpoint', async () => {

@@ -1,5 +1,6 @@
 // `stateroom rooms`: every room, a line each.
 
+import { INTERNAL_VERSION } from '../../event/rules.js';
 import type { Command } from 'commander';
 import { toHex } from '../../lib/bytes.js';
 import type { RoomRow } from '../../store/records.js';
@@ -34,15 +35,18 @@ export function addRooms(program: Command): void {
   program
     .command('rooms')
     .description('Lists every room, sorted by id.')
+    .option('--internal', "the server's own records too: internal rooms")
     .addHelpText(
       'after',
       examples(['rooms', 'a table'], ['rooms --json', 'the same as JSON, with whole roots']),
     )
-    .action(async (_options: object, command: Command) => {
+    .action(async ({ internal = false }: { readonly internal?: boolean }, command: Command) => {
       const globals = globalsOf(command);
       await withReader(globals, async (reader) => {
         const rooms: RoomSummary[] = [];
-        for await (const room of reader.rooms()) rooms.push(summaryOf(room));
+        for await (const room of reader.rooms()) {
+          if (internal || room.version !== INTERNAL_VERSION) rooms.push(summaryOf(room));
+        }
         await answer(globals, rooms, () => textOf(rooms));
       });
     });

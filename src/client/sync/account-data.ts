@@ -19,7 +19,8 @@ export interface AccountDataEvents {
   readonly allOfRoom: (roomId: RoomId) => readonly JsonObject[];
 }
 
-type ByRoom = Map<RoomId, JsonObject[]>;
+type AccountDataJson = JsonObject & { readonly type: string };
+type ByRoom = Map<RoomId, AccountDataJson[]>;
 
 export async function accountDataEvents(context: SyncContext): Promise<AccountDataEvents> {
   const { since, filter } = context;
@@ -29,15 +30,15 @@ export async function accountDataEvents(context: SyncContext): Promise<AccountDa
   const changes = since === undefined ? undefined : await changed(context, since.seq);
   const global = changes?.global ?? allGlobal(context);
   return {
-    global: global.filter(({ type }) => filter.accountData.allowsType(String(type))),
+    global: global.filter(({ type }) => filter.accountData.allowsType(type)),
     ofRoom: changes === undefined ? allOfRoom : (roomId) => changes.byRoom.get(roomId) ?? [],
     allOfRoom,
   };
 }
 
-function allGlobal({ home, requester: { userId } }: SyncContext): JsonObject[] {
+function allGlobal({ home, requester: { userId } }: SyncContext): AccountDataJson[] {
   const { accountData, pushRules } = home.accounts;
-  const events: JsonObject[] = [{ type: PUSH_RULES_TYPE, content: pushRules.content(userId) }];
+  const events: AccountDataJson[] = [{ type: PUSH_RULES_TYPE, content: pushRules.content(userId) }];
   for (const { type, content } of accountData.global(userId)) events.push({ type, content });
   return events;
 }
@@ -55,10 +56,10 @@ function everything(context: SyncContext): ByRoom {
 async function changed(
   context: SyncContext,
   since: number,
-): Promise<{ readonly global: readonly JsonObject[]; readonly byRoom: ByRoom }> {
+): Promise<{ readonly global: readonly AccountDataJson[]; readonly byRoom: ByRoom }> {
   const { home, requester, to } = context;
   const { engine, notifier, accounts } = home;
-  const global: JsonObject[] = [];
+  const global: AccountDataJson[] = [];
   const byRoom: ByRoom = new Map();
   const internalId = userRoom(requester.userId);
   const room = notifier.moments.newestSeq(internalId) > since ? engine.store.room(internalId) : undefined;
@@ -79,9 +80,9 @@ async function changed(
   return { global, byRoom };
 }
 
-function add({ filter }: SyncContext, byRoom: ByRoom, roomId: RoomId, event: JsonObject): void {
+function add({ filter }: SyncContext, byRoom: ByRoom, roomId: RoomId, event: AccountDataJson): void {
   const { roomAccountData } = filter;
-  if (!roomAccountData.allowsRoom(roomId) || !roomAccountData.allowsType(String(event['type']))) return;
+  if (!roomAccountData.allowsRoom(roomId) || !roomAccountData.allowsType(event.type)) return;
   const events = byRoom.get(roomId);
   if (events === undefined) byRoom.set(roomId, [event]);
   else events.push(event);

@@ -14,6 +14,7 @@
 
 import type { EventId } from '../../event/ids.js';
 import type { StateView } from '../../reader/state-view.js';
+import type { StateEntry } from '../../room/state/room-states.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 
@@ -51,26 +52,39 @@ export class StateDelta {
 
   /** Ids of all state events that the client needs. O(entries) without a base, else O(differences log n). */
   ids(): Set<EventId> {
-    const { base, start, end, isStateAfter } = this.#request;
+    const { base } = this.#request;
+    return base === undefined ? this.#allIds() : this.#idsSince(base);
+  }
+
+  #allIds(): Set<EventId> {
+    const { start, end, isStateAfter } = this.#request;
     const ids = new Set<EventId>();
-    const add = (type: string, stateKey: string): void => {
-      const value = this.value(type, stateKey);
-      if (value !== undefined && value !== base?.get(type, stateKey)) ids.add(value);
-    };
-    if (base === undefined) {
-      for (const { type, stateKey } of this.#entries(isStateAfter ? end : start)) add(type, stateKey);
-    } else {
-      for (const { type, stateKey } of base.diff(isStateAfter ? end : start)) add(type, stateKey);
-    }
+    for (const { eventId } of this.#entries(isStateAfter ? end : start)) ids.add(eventId);
     if (isStateAfter) return ids;
-    for (const { type, stateKey } of start.diff(end)) {
-      if (base !== undefined || !this.#isLeftOut(type)) add(type, stateKey);
+    for (const { type, stateKey, before } of start.diff(end)) {
+      if (this.#isLeftOut(type)) continue;
+      if (before !== undefined) ids.delete(before);
+      const value = this.value(type, stateKey);
+      if (value !== undefined) ids.add(value);
+    }
+    return ids;
+  }
+
+  #idsSince(base: StateView): Set<EventId> {
+    const { start, end, isStateAfter } = this.#request;
+    const ids = new Set<EventId>();
+    const differences = [base.diff(isStateAfter ? end : start), isStateAfter ? [] : start.diff(end)];
+    for (const difference of differences) {
+      for (const { type, stateKey } of difference) {
+        const value = this.value(type, stateKey);
+        if (value !== undefined && value !== base.get(type, stateKey)) ids.add(value);
+      }
     }
     return ids;
   }
 
   /** The tree holds everything else before the members, so that leaving them out costs nothing. */
-  *#entries(view: StateView): Generator<{ readonly type: string; readonly stateKey: string }> {
+  *#entries(view: StateView): Generator<StateEntry> {
     for (const entry of view.entries()) {
       if (this.#isLeftOut(entry.type)) return;
       yield entry;

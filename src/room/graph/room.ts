@@ -27,7 +27,7 @@ export class Room {
   readonly #known: KnownEvents;
   #extremities: Set<EventId>;
   #current: ResolvedState;
-  #row: RoomRow;
+  readonly #row: { -readonly [Name in keyof RoomRow]: RoomRow[Name] };
 
   constructor(
     row: RoomRow,
@@ -43,7 +43,7 @@ export class Room {
     this.states = states;
     this.#known = known;
     this.#resolver = resolver;
-    this.#row = row;
+    this.#row = { ...row };
     this.#extremities = new Set(row.forwardExtremities);
     this.#current = { root: row.root, traceId: row.traceId };
   }
@@ -72,21 +72,18 @@ export class Room {
     if (event.verdict === 'accepted' && !event.isOutlier) this.#extend(event);
     const { pdu, verdict } = event;
     const row = this.#row;
-    this.#row = {
-      ...row,
-      events: row.events + 1,
-      stateEvents: row.stateEvents + (pdu.stateKey === undefined ? 0 : 1),
-      rejected: row.rejected + (verdict === 'rejected' ? 1 : 0),
-      softFailed: row.softFailed + (verdict === 'soft_failed' ? 1 : 0),
-      isPartial: row.isPartial || event.isPartial,
-    };
+    row.events++;
+    if (pdu.stateKey !== undefined) row.stateEvents++;
+    if (verdict === 'rejected') row.rejected++;
+    if (verdict === 'soft_failed') row.softFailed++;
+    if (event.isPartial) row.isPartial = true;
   }
 
   #extend(event: KnownEvent): void {
     const extremities = this.#extremitiesAfter(event);
     this.#current = this.#resolver.after(this, extremities);
     this.#extremities = new Set(extremities.map(({ pdu: { eventId } }) => eventId));
-    this.#row = { ...this.#row, depth: Math.max(this.#row.depth, event.pdu.depth) };
+    this.#row.depth = Math.max(this.#row.depth, event.pdu.depth);
   }
 
   /** The event becomes an extremity in place of all that it follows, directly or through hidden events. */
@@ -104,7 +101,7 @@ export class Room {
 
   /** Notes state resets that a merge brought about. */
   addStateResets(count: number): void {
-    this.#row = { ...this.#row, stateResets: this.#row.stateResets + count };
+    this.#row.stateResets += count;
   }
 
   /** The room as it is to be stored. */

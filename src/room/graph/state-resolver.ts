@@ -89,10 +89,11 @@ export class StateResolver {
    * @throws ROOM_RESOLUTION_TOO_LARGE when it would take more work than is allowed
    */
   after(room: ResolvedRoom, heads: readonly KnownEvent[]): ResolvedState {
-    const roots = distinctRoots(heads);
+    const [head] = heads;
+    if (head === undefined) return { root: EMPTY_ROOT, traceId: undefined };
+    const roots = heads.length === 1 ? [rootAfter(head)] : distinctRoots(heads);
     const [first] = roots;
-    if (first === undefined) return { root: EMPTY_ROOT, traceId: undefined };
-    if (roots.length === 1) return { root: first, traceId: undefined };
+    if (first !== undefined && roots.length === 1) return { root: first, traceId: undefined };
 
     const traceId = traceIdOf(room.rules, roots);
     const done = this.#memo.get(traceId) ?? this.#store.trace<StoredTrace>(traceId)?.root;

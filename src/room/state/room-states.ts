@@ -45,26 +45,41 @@ export interface StateUpdate {
   readonly event: Pdu | undefined;
 }
 
-/** Tree keys are two hashes to make; those of recent lookups are kept. Entries, not bytes. */
+/** Tree keys are two hashes to make; those of recent lookups are kept. Entries of each kind. */
 const KEYS_CACHED_MAX = 65_536;
+
+/** Tree keys by name. Those looked up most have a name already: members, and types that stand alone. */
+class KeyCache {
+  readonly #members = new ClockCache<string, TreeKey>(KEYS_CACHED_MAX);
+  readonly #lone = new ClockCache<string, TreeKey>(KEYS_CACHED_MAX);
+  readonly #others = new ClockCache<string, TreeKey>(KEYS_CACHED_MAX);
+
+  get(type: string, stateKey: string): TreeKey {
+    if (type === MEMBER_TYPE) return keyIn(this.#members, stateKey, type, stateKey);
+    if (stateKey === '') return keyIn(this.#lone, type, type, stateKey);
+    return keyIn(this.#others, `${type.length}:${type}${stateKey}`, type, stateKey);
+  }
+}
+
+function keyIn(cache: ClockCache<string, TreeKey>, name: string, type: string, stateKey: string): TreeKey {
+  const cached = cache.get(name);
+  if (cached !== undefined) return cached;
+  const key = treeKeyOf(type, stateKey);
+  cache.set(name, key, 1);
+  return key;
+}
 
 export class RoomStates implements States<RootRef> {
   readonly empty = EMPTY_ROOT;
   readonly #tree: StateTree;
   readonly #rules: RoomVersionRules;
   readonly #sink: NodeSink;
-  readonly #keys: ClockCache<string, TreeKey>;
+  readonly #keys = new KeyCache();
 
-  constructor(
-    tree: StateTree,
-    rules: RoomVersionRules,
-    sink: NodeSink,
-    keys: ClockCache<string, TreeKey> = newKeyCache(),
-  ) {
+  constructor(tree: StateTree, rules: RoomVersionRules, sink: NodeSink) {
     this.#tree = tree;
     this.#rules = rules;
     this.#sink = sink;
-    this.#keys = keys;
   }
 
   hash(root: RootRef): string {
@@ -73,13 +88,13 @@ export class RoomStates implements States<RootRef> {
 
   /** The event at a key, or undefined. O(log n) node reads. */
   get(root: RootRef, type: string, stateKey: string): EventId | undefined {
-    const entry = this.#tree.get(root, this.#key(type, stateKey));
+    const entry = this.#tree.get(root, this.#keys.get(type, stateKey));
     return entry === undefined ? undefined : idOfValue(entry.value, this.#rules);
   }
 
   /** The membership of a user, without reading its event; undefined when there is none. O(log n) node reads. */
   membership(root: RootRef, userId: string): Membership | undefined {
-    const entry = this.#tree.get(root, this.#key(MEMBER_TYPE, userId));
+    const entry = this.#tree.get(root, this.#keys.get(MEMBER_TYPE, userId));
     return entry === undefined ? undefined : membershipOfTag(entry.tag);
   }
 
@@ -143,7 +158,7 @@ export class RoomStates implements States<RootRef> {
   }
 
   #change(type: string, stateKey: string, event: Pdu | undefined): Change {
-    const key = this.#key(type, stateKey);
+    const key = this.#keys.get(type, stateKey);
     if (event === undefined) return { key, tag: 0, value: undefined };
     return { key, tag: tagOf(event), value: valueOfId(event.eventId, this.#rules) };
   }
@@ -155,19 +170,6 @@ export class RoomStates implements States<RootRef> {
   #scan(root: RootRef, type: string | undefined): Iterable<TreeEntry> {
     return this.#tree.scan(root, type === undefined ? {} : { prefix: prefixOfType(type) });
   }
-
-  #key(type: string, stateKey: string): TreeKey {
-    const name = `${type.length}:${type}${stateKey}`;
-    const cached = this.#keys.get(name);
-    if (cached !== undefined) return cached;
-    const key = treeKeyOf(type, stateKey);
-    this.#keys.set(name, key, 1);
-    return key;
-  }
-}
-
-function newKeyCache(): ClockCache<string, TreeKey> {
-  return new ClockCache(KEYS_CACHED_MAX);
 }
 
 /** Entries sorted by type, then state key, by code point: the order of every listing. */

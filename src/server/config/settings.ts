@@ -2,6 +2,7 @@
 //
 // One table serves all: reading, checking, environment variables, and the file that `--print-config` writes.
 
+import { isIP } from 'node:net';
 import { parseServerName } from '../../event/ids.js';
 import { ROOM_VERSIONS } from '../../event/rules.js';
 
@@ -76,7 +77,8 @@ export const SETTINGS: readonly Setting[] = [
     key: 'listen.trusted_proxies',
     kind: 'list',
     fallback: [],
-    doc: 'Addresses or networks of proxies whose X-Forwarded-For is believed, such as 127.0.0.1.',
+    doc: 'Addresses or networks of proxies whose X-Forwarded-For is believed, such as 127.0.0.1 or 10.0.0.0/8.',
+    fault: networks,
   },
   {
     key: 'registration.enabled',
@@ -253,6 +255,19 @@ function port(value: SettingValue): string | undefined {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65_535
     ? undefined
     : 'is a port from 0 to 65535';
+}
+
+function networks(value: SettingValue): string | undefined {
+  const areAll = (value as readonly string[]).every((network) => {
+    const [address = '', bits, ...rest] = network.split('/');
+    const bitsMax = isIP(address) === 4 ? 32 : 128;
+    return (
+      isIP(address) !== 0 &&
+      rest.length === 0 &&
+      (bits === undefined || (/^\d{1,3}$/.test(bits) && +bits <= bitsMax))
+    );
+  });
+  return areAll ? undefined : 'are addresses or networks, such as 127.0.0.1 or 10.0.0.0/8';
 }
 
 function between(min: number, max: number): (value: SettingValue) => string | undefined {

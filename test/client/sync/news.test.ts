@@ -30,8 +30,8 @@ test('account data comes whole at first, then what changed; push rules are part 
       order: 0.5,
     });
     const next = await scene.sync(alice, { since });
-    assert.equal(eventsOf(next, 'account_data') as unknown, [{ type: 'org.example.b', content: { n: 2 } }]);
-    assert.equal(eventsOf(joinedIn(next, roomId), 'account_data') as unknown, [
+    assert.equal(eventsOf(next, 'account_data'), [{ type: 'org.example.b', content: { n: 2 } }]);
+    assert.equal(eventsOf(joinedIn(next, roomId), 'account_data'), [
       { type: 'm.tag', content: { tags: { 'm.favourite': { order: 0.5 } } } },
     ]);
     const filter = { account_data: { not_types: ['*'] }, room: { account_data: { types: [] } } };
@@ -48,10 +48,9 @@ test('public receipts reach everybody, private ones their owner alone', () =>
     const [sinceAlice, sinceBob] = [await scene.token(alice), await scene.token(bob)];
     await scene.rooms.ask(bob, 'POST', v3`rooms/${roomId}/receipt/m.read.private/${eventId}`);
     const ts = scene.harness.home.now();
-    assert.equal(
-      eventsOf(joinedIn(await scene.sync(bob, { since: sinceBob }), roomId), 'ephemeral') as unknown,
-      [{ type: 'm.receipt', content: { [eventId]: { 'm.read.private': { [bob.userId]: { ts } } } } }],
-    );
+    assert.equal(eventsOf(joinedIn(await scene.sync(bob, { since: sinceBob }), roomId), 'ephemeral'), [
+      { type: 'm.receipt', content: { [eventId]: { 'm.read.private': { [bob.userId]: { ts } } } } },
+    ]);
     assert.is((await scene.sync(alice, { since: sinceAlice }))['rooms'], undefined);
     await scene.rooms.ask(bob, 'POST', v3`rooms/${roomId}/receipt/m.read/${eventId}`, { thread_id: 'main' });
     const expected = [
@@ -61,9 +60,9 @@ test('public receipts reach everybody, private ones their owner alone', () =>
       },
     ];
     const next = await scene.sync(alice, { since: sinceAlice });
-    assert.equal(eventsOf(joinedIn(next, roomId), 'ephemeral') as unknown, expected);
+    assert.equal(eventsOf(joinedIn(next, roomId), 'ephemeral'), expected);
     assert.is((await scene.sync(alice, { since: nextOf(next) }))['rooms'], undefined);
-    assert.equal(eventsOf(joinedIn(await scene.sync(alice), roomId), 'ephemeral') as unknown, expected);
+    assert.equal(eventsOf(joinedIn(await scene.sync(alice), roomId), 'ephemeral'), expected);
     const filter = { room: { ephemeral: { not_types: ['m.receipt'] } } };
     assert.is((await scene.sync(alice, { since: sinceAlice }, filter))['rooms'], undefined);
   }));
@@ -108,9 +107,7 @@ test('read markers set receipts and the fully-read marker together', () =>
     const body = { 'm.fully_read': eventId, 'm.read': eventId };
     await scene.rooms.ask(bob, 'POST', v3`rooms/${roomId}/read_markers`, body);
     const room = joinedIn(await scene.sync(bob, { since }), roomId);
-    assert.equal(eventsOf(room, 'account_data') as unknown, [
-      { type: 'm.fully_read', content: { event_id: eventId } },
-    ]);
+    assert.equal(eventsOf(room, 'account_data'), [{ type: 'm.fully_read', content: { event_id: eventId } }]);
     assert.equal(shorts(room, 'ephemeral'), ['m.receipt']);
   }));
 
@@ -165,7 +162,7 @@ test('unread counts by thread are separate on request', () =>
     const filter = { room: { timeline: { unread_thread_notifications: true } } };
     const room = joinedIn(await scene.sync(bob, {}, filter), roomId);
     assert.equal(countsOf(room), counts(1));
-    assert.equal(room?.['unread_thread_notifications'] as unknown, { [root]: counts(2) });
+    assert.equal(room?.['unread_thread_notifications'], { [root]: counts(2) });
     assert.equal(countsOf(joinedIn(await scene.sync(bob), roomId)), counts(3));
     await scene.rooms.ask(bob, 'POST', v3`rooms/${roomId}/receipt/m.read/${second}`, { thread_id: root });
     const read = joinedIn(await scene.sync(bob, {}, filter), roomId);
@@ -260,6 +257,54 @@ test('device lists: who changed keys, who came to share an encrypted room, who s
     await scene.rooms.leave(alice, roomId);
     assert.equal(await lists(), { changed: [], left: [carol.userId] });
     assert.is((await scene.sync(alice))['device_lists'], undefined, 'never in an initial sync');
+  }));
+
+test('messages to a device come in order, a hundred at a time, and go only when the next token comes back', () =>
+  Scene.play(async (scene) => {
+    const { alice, bob } = await pair(scene);
+    const { toDevice } = scene.harness.home.accounts;
+    const { engine } = scene.harness.home;
+    const send = (from: number, count: number) =>
+      engine.internal.write(
+        toDevice.records(
+          Array.from({ length: count }, (_, i) => ({
+            userId: alice.userId,
+            deviceId: alice.deviceId,
+            type: 'org.example',
+            sender: bob.userId,
+            content: { n: from + i },
+          })),
+        ),
+      );
+    const numbers = (sync: Json): unknown[] =>
+      eventsOf(sync, 'to_device').map((event) => event['content']?.['n']);
+    const range = (from: number, to: number): number[] =>
+      Array.from({ length: to - from }, (_, i) => from + i);
+    const start = await scene.sync(alice);
+    await send(0, 230);
+    const first = await scene.sync(alice, { since: nextOf(start) });
+    assert.equal(numbers(first), range(0, 100));
+    assert.equal(numbers(await scene.sync(alice, { since: nextOf(start) })), range(0, 100), 'a lost answer');
+    const second = await scene.sync(alice, { since: nextOf(first) });
+    assert.equal(numbers(second), range(100, 200));
+    await send(230, 1);
+    const third = await scene.sync(alice, { since: nextOf(second) });
+    assert.equal(numbers(third), range(200, 231));
+    assert.equal(numbers(await scene.sync(alice, { since: nextOf(third) })), []);
+    assert.equal(toDevice.after(alice.userId, alice.deviceId, 0, 10), []);
+    assert.equal(numbers(await scene.sync(alice, { since: nextOf(start) })), [], 'they are gone');
+    const phone = await scene.harness.device(alice.userId);
+    assert.equal(numbers(await scene.sync(phone)), [], 'another device never saw them');
+  }));
+
+test('counts of one-time keys and unused fallback keys are always told', () =>
+  Scene.play(async (scene) => {
+    const alice = await scene.harness.user('alice');
+    const sync = await scene.sync(alice);
+    for (const answer of [sync, await scene.sync(alice, { since: nextOf(sync) })]) {
+      assert.equal(answer['device_one_time_keys_count'], { signed_curve25519: 0 });
+      assert.equal(answer['device_unused_fallback_key_types'], []);
+    }
   }));
 
 test('receipts of several threads at one event are told apart', () =>

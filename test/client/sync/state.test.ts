@@ -41,7 +41,7 @@ test('a resolution of forks changes state that no event of the timeline shows, a
     const after = joinedIn(await scene.sync(alice, { since: nextOf(sync) }), roomId);
     assert.equal(idsOf(after, 'timeline'), [demotion.eventId]);
     assert.equal(idsOf(after, 'state'), [topic], 'the topic is what it was before bob');
-    assert.is(after?.['timeline']?.['limited'] as unknown, false);
+    assert.is(after?.['timeline']?.['limited'], false);
     const query = { since: nextOf(sync), use_state_after: 'true' };
     const whole = joinedIn(await scene.sync(alice, query), roomId);
     assert.equal([...idsOf(whole, 'state_after')].sort(), [topic, demotion.eventId].sort());
@@ -74,7 +74,7 @@ test('an incremental sync that is not limited has no state to tell', () =>
     await scene.rooms.set(alice, roomId, 'm.room.topic', { topic: 'news' });
     const answer = joinedIn(await scene.sync(alice, { since }), roomId);
     assert.equal(shorts(answer, 'timeline'), ['hi', 'topic|']);
-    assert.equal(answer?.['state'] as unknown, { events: [] });
+    assert.equal(answer?.['state'], { events: [] });
   }));
 
 test('full_state gives all state at once, though nothing is new', () =>
@@ -141,7 +141,7 @@ test('lazy members: a limited timeline brings every member that changed in the g
     const { alice, roomId, others } = await room(scene, 'b', 'c', 'd', 'e', 'f', 'g');
     const since = nextOf(await scene.sync(alice, {}, LAZY));
     await scene.rooms.leave(others[5] as TestUser, roomId);
-    await scene.rooms.ask(others[4] as TestUser, 'PUT', v3`profile/${others[4]?.userId ?? ''}/displayname`, {
+    await scene.rooms.ask(others[4], 'PUT', v3`profile/${others[4]?.userId ?? ''}/displayname`, {
       displayname: 'Effi',
     });
     const late = await scene.harness.user('late');
@@ -179,7 +179,7 @@ test('lazy members: of a thousand an answer holds a handful, and the summary cou
       itemsOf(answer?.['summary']?.['m.heroes']).map(textOf),
       [0, 1, 2, 3, 4].map((i) => `@m${i}:example.org`),
     );
-    assert.is(answer?.['summary']?.['m.joined_member_count'] as unknown, 1_001);
+    assert.is(answer?.['summary']?.['m.joined_member_count'], 1_001);
     const reads = engine.reader.events.reads;
     await scene.rooms.say(alice, roomId, 'hello');
     const next = joinedIn(await scene.sync(alice, { since: nextOf(sync) }, LAZY), roomId);
@@ -194,7 +194,7 @@ test('summary: counts and heroes come first, then only when they change', () =>
     const dora = await scene.harness.user('dora');
     await scene.rooms.invite(alice, roomId, dora);
     const sync = await scene.sync(alice);
-    assert.equal(joinedIn(sync, roomId)?.['summary'] as unknown, {
+    assert.equal(joinedIn(sync, roomId)?.['summary'], {
       'm.heroes': [bob.userId, carol.userId, dora.userId],
       'm.joined_member_count': 3,
       'm.invited_member_count': 1,
@@ -205,7 +205,7 @@ test('summary: counts and heroes come first, then only when they change', () =>
     await scene.rooms.leave(bob, roomId);
     await scene.rooms.join(dora, roomId);
     const changed = joinedIn(await scene.sync(alice, { since: nextOf(same) }), roomId);
-    assert.equal(changed?.['summary'] as unknown, {
+    assert.equal(changed?.['summary'], {
       'm.heroes': [carol.userId, dora.userId],
       'm.joined_member_count': 3,
       'm.invited_member_count': 0,

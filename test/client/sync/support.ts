@@ -3,7 +3,7 @@
 import { Harness, itemsOf, type Json, type TestUser, textOf } from '../harness.js';
 import { Rooms } from '../rooms.js';
 import { buildEvent } from '../../../src/event/build.js';
-import { type EventId, type RoomId, type ServerName, serverOf, type UserId } from '../../../src/event/ids.js';
+import { type EventId, type RoomId, serverOf, type UserId } from '../../../src/event/ids.js';
 import type { JsonObject } from '../../../src/event/json.js';
 import { createSigningKey } from '../../../src/event/signing.js';
 import { authEventKeys } from '../../../src/room/auth/selection.js';
@@ -70,7 +70,7 @@ export class Scene {
     const state = engine.stateAt(after);
     const stateKey = event.stateKey === undefined ? {} : { stateKey: event.stateKey };
     const keys = authEventKeys({ ...event, rules, stateKey: event.stateKey });
-    const server = serverOf(event.sender as UserId) as ServerName;
+    const server = serverOf(event.sender as UserId);
     const pdu = buildEvent(
       {
         type: event.type,

@@ -35,7 +35,7 @@ test('the worked example: one new event comes alone, without state', () =>
     const room = joinedIn(await scene.sync(alice, { since: tokens.get(14) ?? '' }, LIMITED), roomId);
     assert.equal(named(idsOf(room, 'timeline')), ['6']);
     assert.equal(eventsOf(room, 'state'), []);
-    assert.is(room?.['timeline']?.['limited'] as unknown, false);
+    assert.is(room?.['timeline']?.['limited'], false);
   }));
 
 test('the worked example: a limited timeline has the state of the gap as a difference', () =>
@@ -44,7 +44,7 @@ test('the worked example: a limited timeline has the state of the gap as a diffe
     const room = joinedIn(await scene.sync(alice, { since: tokens.get(9) ?? '' }, LIMITED), roomId);
     assert.equal(named(idsOf(room, 'timeline')), ['5', "B'", "D'''", "D''''", '6']);
     assert.equal(named(idsOf(room, 'state')), ["D''"]);
-    assert.is(room?.['timeline']?.['limited'] as unknown, true);
+    assert.is(room?.['timeline']?.['limited'], true);
   }));
 
 test('the worked example: full state is the state at the start of the timeline', () =>
@@ -82,7 +82,7 @@ test('the worked example: state_after is the difference to the end, and there is
       await scene.sync(alice, { since: last, use_state_after: 'true' }, LIMITED),
       roomId,
     );
-    assert.equal(quiet?.['state_after'] as unknown, { events: [] }, 'present even when empty');
+    assert.equal(quiet?.['state_after'], { events: [] }, 'present even when empty');
   }));
 
 test('prev_batch goes on in /messages exactly where the timeline begins', () =>
@@ -111,10 +111,10 @@ test('limited is about the gap: a filter that takes events out does not make a t
     const since = tokens.get(4) ?? '';
     const whole = joinedIn(await scene.sync(alice, { since }, messages(6)), roomId);
     assert.equal(named(idsOf(whole, 'timeline')), ['1', '2', '3', '4', '5', '6']);
-    assert.is(whole?.['timeline']?.['limited'] as unknown, false);
+    assert.is(whole?.['timeline']?.['limited'], false);
     const cut = joinedIn(await scene.sync(alice, { since }, messages(5)), roomId);
     assert.equal(named(idsOf(cut, 'timeline')), ['2', '3', '4', '5', '6']);
-    assert.is(cut?.['timeline']?.['limited'] as unknown, true);
+    assert.is(cut?.['timeline']?.['limited'], true);
   }));
 
 test('state that a filter takes out of the timeline still reaches state, each key with its newest value', () =>
@@ -137,7 +137,7 @@ test('a small room fits whole in its first timeline, and its state is empty', ()
     const room = joinedIn(await scene.sync(alice, {}, { room: { timeline: { limit: 100 } } }), roomId);
     assert.is(shorts(room, 'timeline')[0], 'create|');
     assert.equal(eventsOf(room, 'state'), []);
-    assert.is(room?.['timeline']?.['limited'] as unknown, false);
+    assert.is(room?.['timeline']?.['limited'], false);
   }));
 
 test('types with wildcards, not_types, senders, contains_url and rooms choose what a timeline holds', () =>
@@ -180,7 +180,7 @@ test('a stored filter does what the same filter does inline; an unknown one is r
     const byId = await scene.sync(alice, { filter: textOf(stored['filter_id']) });
     const inline = await scene.sync(alice, {}, filter);
     assert.equal(joinedIn(byId, roomId), joinedIn(inline, roomId));
-    assert.equal(eventsOf(joinedIn(byId, roomId), 'timeline') as unknown, [
+    assert.equal(eventsOf(joinedIn(byId, roomId), 'timeline'), [
       { type: 'm.room.message', content: { body: 'hello' } },
     ]);
     for (const unreadable of ['nonesuch', '{', '{"room":[]}', '{"room":{"state":{"lazy_load_members":1}}}']) {
@@ -214,9 +214,9 @@ test('only the device that sent an event is told its transaction id', () =>
     await scene.rooms.ask(alice, 'PUT', path, { msgtype: 'm.text', body: 'hello' });
     const unsignedOf = async (user: { readonly accessToken: string }) =>
       eventsOf(joinedIn(await scene.sync(user), roomId), 'timeline').at(-1)?.['unsigned'];
-    assert.is((await unsignedOf(alice))?.['transaction_id'] as unknown, 'my txn');
+    assert.is((await unsignedOf(alice))?.['transaction_id'], 'my txn');
     assert.is((await unsignedOf(phone))?.['transaction_id'], undefined);
-    assert.is((await unsignedOf(phone))?.['membership'] as unknown, 'join');
+    assert.is((await unsignedOf(phone))?.['membership'], 'join');
   }));
 
 test('state events say what they replaced', () =>
@@ -226,8 +226,8 @@ test('state events say what they replaced', () =>
     const before = await scene.rooms.set(alice, roomId, 'm.room.topic', { topic: 'old' });
     await scene.rooms.set(alice, roomId, 'm.room.topic', { topic: 'new' });
     const [event] = eventsOf(joinedIn(await scene.sync(alice), roomId), 'timeline').slice(-1);
-    assert.is(event?.['unsigned']?.['replaces_state'] as unknown, before);
-    assert.equal(event?.['unsigned']?.['prev_content'] as unknown, { topic: 'old' });
+    assert.is(event?.['unsigned']?.['replaces_state'], before);
+    assert.equal(event?.['unsigned']?.['prev_content'], { topic: 'old' });
   }));
 
 test('a redacted event is served redacted, with the redaction', () =>
@@ -238,8 +238,8 @@ test('a redacted event is served redacted, with the redaction', () =>
     await scene.rooms.ask(alice, 'PUT', v3`rooms/${roomId}/redact/${eventId}/${'r'}`, { reason: 'oops' });
     const timeline = eventsOf(joinedIn(await scene.sync(alice), roomId), 'timeline');
     const event = timeline.find((candidate) => textOf(candidate['event_id']) === eventId);
-    assert.equal(event?.['content'] as unknown, {});
-    assert.is(event?.['unsigned']?.['redacted_because']?.['content']?.['reason'] as unknown, 'oops');
+    assert.equal(event?.['content'], {});
+    assert.is(event?.['unsigned']?.['redacted_because']?.['content']?.['reason'], 'oops');
   }));
 
 test('what somebody ignored says is dropped at once, their state is not, and the filter of the client still holds', () =>
@@ -263,7 +263,7 @@ test('what somebody ignored says is dropped at once, their state is not, and the
     await rooms.say(carol, roomId, 'kind');
     const room = joinedIn(await scene.sync(alice, { since }), roomId);
     assert.equal(shorts(room, 'timeline'), ['topic|', 'kind']);
-    assert.is(room?.['timeline']?.['limited'] as unknown, false);
+    assert.is(room?.['timeline']?.['limited'], false);
     const filter = { room: { timeline: { not_senders: [carol.userId] } } };
     assert.equal(shorts(joinedIn(await scene.sync(alice, { since }, filter), roomId), 'timeline'), [
       'topic|',
