@@ -42,7 +42,7 @@ interface Span {
 }
 
 /** Whose keys a record of the room says to have changed, as far as `userId` is concerned. */
-export function changedUserOf(type: string, stateKey: string, userId: UserId): UserId | undefined {
+function changedUserOf(type: string, stateKey: string, userId: UserId): UserId | undefined {
   if (type === DEVICE_LIST) return stateKey as UserId;
   if (type !== SIGNED_USER) return undefined;
   const [signer, signed] = splitKey(stateKey);

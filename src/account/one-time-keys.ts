@@ -23,8 +23,8 @@ import { type AccountParts, isTrue, joinKey, numberOf, splitKey, textOf, userRoo
 const ONE_TIME_KEY = 'stateroom.one_time_key';
 const FALLBACK_KEY = 'stateroom.fallback_key';
 /** Keys that a device may have at once; clients keep 50 to 100. */
-export const ONE_TIME_KEYS_MAX = 500;
-export const FALLBACK_ALGORITHMS_MAX = 10;
+const ONE_TIME_KEYS_MAX = 500;
+const FALLBACK_ALGORITHMS_MAX = 10;
 const KEY_BYTES_MAX = 4 * 1024;
 /** Keys given out that are remembered of a device. */
 const CLAIMED_KEPT = 100;

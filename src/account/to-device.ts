@@ -20,7 +20,7 @@ import { type AccountParts, joinKey, splitKey, textOf, userRoom } from './parts.
 const TO_DEVICE = 'stateroom.to_device';
 const KEY_BYTES = 12;
 /** Messages that wait for a device at most: one more, and the oldest goes. */
-export const QUEUE_MAX = 10_000;
+const QUEUE_MAX = 10_000;
 /** Users whose queues are held in memory. */
 const USERS_IN_MEMORY_MAX = 10_000;
 

@@ -4,7 +4,7 @@
 
 import { defineError, type ErrorFields, StateroomError } from '../lib/errors.js';
 
-export const ClientRequestError = defineError(
+const ClientRequestError = defineError(
   'CLIENT_REQUEST',
   "A client's request was refused; `errcode` and `status` say how it is told.",
 );

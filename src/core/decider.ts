@@ -160,7 +160,7 @@ export class Decider {
   ): void {
     const { known, writer, horizon, callBack } = this.#parts;
     if (room === undefined) throw new Error(`event ${event.pdu.eventId} is stored without a room`);
-    let decided = knownEvent(writer.nextSeq(), event, judgement);
+    const decided = knownEvent(writer.nextSeq(), event, judgement);
     const chain = chainOf(decided, known);
     const given = givenStateOf(event, known);
     known.addPending(decided, chain);
@@ -177,15 +177,15 @@ export class Decider {
       );
       return;
     }
-    decided = withRoomState(decided, room);
-    known.addPending(decided, chain);
+    const placed = withRoomState(decided, room);
+    if (placed !== decided) known.addPending(placed, chain);
     this.counts[judgement.verdict]++;
     const { pdu } = event;
     const verdict = verdictOf(judgement.verdict, judgement.code, judgement.reason, pdu);
     const { rule } = judgement;
-    const { seq } = decided;
-    this.#parts.writer.submit({
-      stored: { known: decided, row: groupEvent(decided, event.bytes, room.number, chain, given) },
+    const { seq } = placed;
+    writer.submit({
+      stored: { known: placed, row: groupEvent(placed, event.bytes, room.number, chain, given) },
       room,
       queues,
       settle: settling({ ...verdict, seq, ...(rule === undefined ? {} : { rule }) }, settle),

@@ -77,6 +77,8 @@ class InPlaceVerifier implements Verifier {
 
 /** Events in one message to a worker, at most. */
 const BATCH_MAX = 64;
+/** Batches that a worker is given at once: it goes on with the next while this thread is busy with a commit. */
+const BATCHES_PER_WORKER = 8;
 
 interface Queued {
   readonly event: Unverified;
@@ -95,6 +97,7 @@ class PooledVerifier implements Verifier {
       filename: new URL('./verify-worker.js', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
+      concurrentTasksPerWorker: BATCHES_PER_WORKER,
       atomics: 'disabled',
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 },
     });

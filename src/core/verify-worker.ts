@@ -42,7 +42,10 @@ export default function checkBatch({
   verifies,
 }: VerifyBatch): CheckedOne[] {
   let at = 0;
-  const parts = lengths.map((length) => bytes.subarray(at, (at += length)));
+  const parts = lengths.map((length) => {
+    at += length;
+    return bytes.subarray(at - length, at);
+  });
   const known = new Map(keyNames.map((name, i) => [name, parts[versions.length + i]]));
   const keys: PublicKeys | undefined = verifies
     ? (server, keyId) => known.get(keyName(server, keyId))

@@ -218,14 +218,20 @@ async function listen({ fastify }: App, { listen: { address, port } }: ServerCon
 }
 
 /** Takes no more connections and waits for what is under way, but not for ever. */
-async function stopListening({ fastify, longRequests }: App, shutdownMs: number, log: Logger): Promise<void> {
+async function stopListening(
+  { fastify, connections, longRequests }: App,
+  shutdownMs: number,
+  log: Logger,
+): Promise<void> {
   longRequests.stop();
   const timer = setTimeout(() => {
     log.warn('requests that did not end are cut off');
     fastify.server.closeAllConnections();
   }, shutdownMs);
   try {
-    await fastify.close();
+    const closed = fastify.close();
+    connections.stop();
+    await closed;
   } finally {
     clearTimeout(timer);
   }

@@ -152,7 +152,7 @@ test('a master key is shown to everybody with the signatures of all its devices'
   );
 });
 
-test('a signature of another’s master key is shown to its signer only, who is told of it', async (context) => {
+test('a signature of another’s master key is shown to its signer, who is told', async (context) => {
   const { server, alice, bob } = context;
   const carol = await server.user('carol');
   const [ofAlice, ofBob] = [crossSigning(alice.userId, 10), crossSigning(bob.userId, 20)];

@@ -59,7 +59,7 @@ test('a transaction is done once, however often it is sent', async ({ server, al
   assert.equal(numbersOf(await sync(server, bob)), [1, 3, 4]);
 });
 
-test('messages come in order, 100 at a time, and go when the next token acknowledges them', async (context) => {
+test('messages come in order, 100 at a time, and go when the next token says so', async (context) => {
   const { server, alice, bob } = context;
   const all = Array.from({ length: 230 }, (_, n) => n);
   for (const n of all) await send(server, alice, `t${n}`, { [bob.userId]: { '*': { n } } });

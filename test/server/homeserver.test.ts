@@ -1,6 +1,7 @@
 // The whole homeserver: what it keeps, how it starts and ends, and its own endpoints.
 
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -202,6 +203,19 @@ test('a client of the socket learns that the server ended', async () => {
   await admin.call('status');
   await server.close();
   assert.is((await faultOf(admin.call('status'))).code, 'SERVER_NOT_RUNNING');
+});
+
+test('a connection without a request does not hold up the end', async () => {
+  const log = new KeptLog();
+  const server = await serve(freshData(), {}, log);
+  const unused = connectSocket(Number(new URL(server.address).port), '127.0.0.1');
+  await once(unused, 'connect');
+  // The server has taken it when it answers what came after it.
+  assert.is((await ask(server.address, `${V3}/login`)).status, 200);
+  const ended = once(unused.resume(), 'close');
+  await server.close();
+  await ended;
+  assert.not.match(log.text, 'cut off');
 });
 
 test('health, landing page and metrics say what they should, and metrics to this machine only', async () => {

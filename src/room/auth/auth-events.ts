@@ -34,9 +34,9 @@ export function checkAuthEvents(
   const twice = duplicateOf(event, authEvents);
   if (twice !== undefined) return hearing.reject(rules.duplicate, `auth_events hold two events for ${twice}`);
 
-  const expected = new Set(authEventKeys(event).map(([type, stateKey]) => nameOf(type, stateKey)));
+  const expected = authEventKeys(event);
   for (const cited of authEvents) {
-    if (cited.stateKey !== undefined && expected.has(nameOf(cited.type, cited.stateKey))) continue;
+    if (expected.some(([type, stateKey]) => isAt(cited, type, stateKey))) continue;
     return hearing.reject(
       rules.unexpected,
       `auth_events hold ${cited.eventId}, ${describe(cited)}, which has no say in it`,
@@ -62,34 +62,26 @@ export function checkAuthEvents(
 /**
  * A state made of these events; of several at one key the last counts. Events that are no state are left out.
  */
-export function authStateOf(events: Iterable<Pdu>): AuthState {
-  const byName = new Map<string, Pdu>();
-  for (const event of events) {
-    if (event.stateKey !== undefined) byName.set(nameOf(event.type, event.stateKey), event);
-  }
-  return { get: (type, stateKey) => byName.get(nameOf(type, stateKey)) };
+export function authStateOf(events: readonly Pdu[]): AuthState {
+  // A handful of events: to look at each costs less than a map.
+  return { get: (type, stateKey) => events.findLast((event) => isAt(event, type, stateKey)) };
 }
 
 /** An id named twice, or two events at one key. */
 function duplicateOf(event: Pdu, authEvents: readonly Pdu[]): string | undefined {
-  const ids = new Set<EventId>();
-  for (const id of event.authEvents) {
-    if (ids.has(id)) return id;
-    ids.add(id);
-  }
-  const names = new Set<string>();
-  for (const cited of authEvents) {
-    if (cited.stateKey === undefined) continue;
-    const name = nameOf(cited.type, cited.stateKey);
-    if (names.has(name)) return describe(cited);
-    names.add(name);
-  }
-  return undefined;
+  const ids = event.authEvents;
+  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+  if (twice !== undefined) return twice;
+  const second = authEvents.find(
+    ({ type, stateKey }, i) =>
+      stateKey !== undefined && authEvents.findIndex((other) => isAt(other, type, stateKey)) !== i,
+  );
+  return second === undefined ? undefined : describe(second);
 }
 
-/** One string for a key: no two keys have the same, whatever characters they hold. */
-function nameOf(type: string, stateKey: string): string {
-  return `${type.length}:${type}${stateKey}`;
+/** Is it the event of this key? Never, when it is no state event. */
+function isAt(event: Pdu, type: string, stateKey: string): boolean {
+  return event.stateKey === stateKey && event.type === type;
 }
 
 function describe(event: Pdu): string {

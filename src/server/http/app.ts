@@ -10,6 +10,7 @@ import type { Route } from '../../client/route.js';
 import type { ServerConfig } from '../config/config.js';
 import type { Logger } from '../operations/logs.js';
 import type { RequestMetrics } from '../operations/request-metrics.js';
+import { Connections } from './connections.js';
 import { refusalOf, unrecognized } from './failures.js';
 import { LongRequests } from './long-requests.js';
 import { mountRoutes, sendJson, withOldPaths } from './mount.js';
@@ -27,6 +28,7 @@ export interface AppParts {
 /** The HTTP server and what must be told when it stops. */
 export interface App {
   readonly fastify: FastifyInstance;
+  readonly connections: Connections;
   readonly longRequests: LongRequests;
   readonly rateLimits: RateLimits;
 }
@@ -60,6 +62,7 @@ export function createApp({ config, home, routes: declared, log, metrics }: AppP
     clientErrorHandler: answerBrokenRequest,
   });
   app.server.maxConnections = config.limits.connections;
+  const connections = new Connections(app.server);
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -101,7 +104,7 @@ export function createApp({ config, home, routes: declared, log, metrics }: AppP
   });
 
   mountRoutes(app, routes, { home, rateLimits, longRequests, jsonDepthMax: config.limits.jsonDepth });
-  return { fastify: app, longRequests, rateLimits };
+  return { fastify: app, connections, longRequests, rateLimits };
 }
 
 /** The path without its query: that may hold an access token. */

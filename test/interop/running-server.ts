@@ -1,0 +1,99 @@
+// The homeserver as its owner runs it: `stateroom serve` in a process of its own, on a free port of this machine
+// and a data folder that goes with it.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+
+interface LogLine {
+  readonly level?: string;
+  readonly msg?: string;
+  readonly address?: string;
+}
+
+/** A server that answers, until `stop`. */
+export class RunningServer {
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #log: string[];
+  readonly #ended: Promise<number | null>;
+  /** `http://127.0.0.1:40000`. */
+  readonly address: string;
+
+  private constructor(
+    child: ChildProcess,
+    folder: string,
+    log: string[],
+    ended: Promise<number | null>,
+    address: string,
+  ) {
+    this.#child = child;
+    this.#folder = folder;
+    this.#log = log;
+    this.#ended = ended;
+    this.address = address;
+  }
+
+  static async start(): Promise<RunningServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'stateroom-interop-'));
+    const child = spawn(
+      process.execPath,
+      [command, '--data', join(folder, 'data'), 'serve', '--port', '0', '--enable-registration'],
+      // A working directory without a stateroom.yaml, and no settings of whoever runs the tests.
+      {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...environment(), STATEROOM_LOG_FORMAT: 'json' },
+      },
+    );
+    const log: string[] = [];
+    const ended = new Promise<number | null>((resolve) => {
+      child.once('exit', resolve);
+    });
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => log.push(...chunk.split('\n')));
+    const address = await new Promise<string>((resolve, reject) => {
+      let rest = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          log.push(line);
+          const { msg, address: listening } = parsed(line);
+          if (msg === 'listening' && listening !== undefined) resolve(listening);
+        }
+      });
+      child.once('error', reject);
+      child.once('exit', (code) => {
+        rmSync(folder, { recursive: true, force: true });
+        reject(new Error(`the server ended with code ${String(code)}:\n${log.join('\n')}`));
+      });
+    });
+    return new RunningServer(child, folder, log, ended, address);
+  }
+
+  /** What it warned of so far, and worse. */
+  complaints(): readonly string[] {
+    return this.#log.filter((line) => ['warn', 'error', 'fatal'].includes(parsed(line).level ?? ''));
+  }
+
+  /** Asks it to end and waits for that; its exit code. */
+  async stop(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    const code = await this.#ended;
+    rmSync(this.#folder, { recursive: true, force: true });
+    return code;
+  }
+}
+
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STATEROOM_')));
+}
+
+function parsed(line: string): LogLine {
+  if (!line.startsWith('{')) return {};
+  return JSON.parse(line) as LogLine;
+}
