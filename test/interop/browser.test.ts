@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { chromiumPath } from './chromium.js';
 import { servePage } from './page-server.js';
 import { sdkSuite } from './sdk-suite.js';
-import type { SdkUser } from './sdk-user.js';
+import { PATIENCE_MS, type SdkUser } from './sdk-user.js';
 
 const ARGUMENTS = [
   '--no-sandbox',
@@ -18,7 +18,6 @@ const ARGUMENTS = [
   '--disable-sync',
   '--no-first-run',
 ];
-const PATIENCE_MS = 20_000;
 
 const { test, newUser, server } = sdkSuite('interop: a browser');
 const executablePath = chromiumPath();

@@ -14,7 +14,7 @@ import {
 } from 'matrix-js-sdk/lib/crypto-api/index.js';
 import * as assert from 'uvu/assert';
 import { sdkSuite } from './sdk-suite.js';
-import type { SdkUser } from './sdk-user.js';
+import { PATIENCE_MS, type SdkUser } from './sdk-user.js';
 
 const { test, newUser, newDevice } = sdkSuite('interop: matrix-js-sdk, encrypted');
 
@@ -76,6 +76,23 @@ async function crossSigned(user: SdkUser): Promise<void> {
   });
 }
 
+/** A client takes no request to verify from a device that it does not know yet. */
+async function knows(user: SdkUser, other: SdkUser): Promise<void> {
+  await user.sees(`the device ${other.deviceId}`, async () => {
+    const devices = await cryptoOf(user).getUserDeviceInfo([other.userId]);
+    return devices.get(other.userId)?.get(other.deviceId);
+  });
+}
+
+/** The next request to verify that reaches the user. */
+function received(user: SdkUser): Promise<VerificationRequest> {
+  let request: VerificationRequest | undefined;
+  user.client.once(CryptoEvent.VerificationRequestReceived, (next) => {
+    request = next;
+  });
+  return user.sees('a request to verify', () => request);
+}
+
 /** Both compare emoji, and both say that they match; what each was shown. */
 async function compared(asking: VerificationRequest, asked: VerificationRequest): Promise<readonly string[]> {
   await asked.accept();
@@ -91,13 +108,17 @@ async function compared(asking: VerificationRequest, asked: VerificationRequest)
 
 function reached(request: VerificationRequest, phase: VerificationPhase): Promise<void> {
   return new Promise((resolve, reject) => {
-    const look = (): void => {
-      if (request.phase === VerificationPhase.Cancelled)
-        reject(new Error(`cancelled: ${request.cancellationCode}`));
-      if (request.phase < phase) return;
+    const settle = (fault?: string): void => {
+      clearTimeout(timer);
       request.off(VerificationRequestEvent.Change, look);
-      resolve();
+      if (fault === undefined) resolve();
+      else reject(new Error(fault));
     };
+    const look = (): void => {
+      if (request.phase === VerificationPhase.Cancelled) settle(`cancelled: ${request.cancellationCode}`);
+      else if (request.phase >= phase) settle();
+    };
+    const timer = setTimeout(() => settle(`the verification stayed in phase ${request.phase}`), PATIENCE_MS);
     request.on(VerificationRequestEvent.Change, look);
     look();
   });
@@ -145,6 +166,7 @@ test('a second device is verified by emoji, gets the cross-signing keys and read
   await laptop.sees('the user to have cross-signing keys', async () =>
     (await laptopCrypto.userHasCrossSigningKeys(laptop.userId, true)) ? true : undefined,
   );
+  await knows(phone, laptop);
   const incoming = received(phone);
   const [shownHere, shownThere] = await compared(
     await laptopCrypto.requestOwnUserVerification(),
@@ -181,6 +203,7 @@ test('two users verify each other in their room, and with that all devices they 
     (await aliceCrypto.userHasCrossSigningKeys(bob.userId, true)) ? true : undefined,
   );
 
+  await knows(bob, alice);
   const incoming = received(bob);
   const [shownHere, shownThere] = await compared(
     await aliceCrypto.requestVerificationDM(bob.userId, roomId),
@@ -199,12 +222,5 @@ test('two users verify each other in their room, and with that all devices they 
     assert.is(device?.crossSigningVerified, true);
   }
 });
-
-/** The next request to verify that reaches the user. */
-function received(user: SdkUser): Promise<VerificationRequest> {
-  return new Promise((resolve) => {
-    user.client.once(CryptoEvent.VerificationRequestReceived, resolve);
-  });
-}
 
 test.run();

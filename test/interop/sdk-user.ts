@@ -17,7 +17,7 @@ import { CryptoEvent } from 'matrix-js-sdk/lib/crypto-api/CryptoEvent.js';
 import type { Logger } from 'matrix-js-sdk/lib/logger.js';
 
 /** The client has this long to see what it should; far more than it ever needs. */
-const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 20_000;
 
 const quiet: Logger = {
   trace: () => {},
