@@ -40,7 +40,7 @@ export async function measureTargets(context: BenchContext): Promise<Findings> {
     remarks: [
       'Node reads are looks at nodes, in memory or not. A cold question begins with nothing in memory; its reads ' +
         'are reads of records, of which a delta needs two.',
-      'Times that DESIGN gives in microseconds and seconds were taken on a quiet machine; the ratios are of one run.',
+      'Aims in microseconds and seconds were taken on a quiet machine; the ratios are of one run.',
     ],
   };
 }

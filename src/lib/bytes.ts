@@ -1,6 +1,4 @@
-// Byte helpers: comparison, concatenation, hex, UTF-8, and the varint used by our codecs.
-//
-// Varints are unsigned LEB128, at most 53 bits, and always in their shortest form.
+// Byte helpers: comparison, concatenation, hex, UTF-8, and the order of strings by code point.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
