@@ -89,9 +89,13 @@ test('an echo bot joins by an invite, answers, and after a pause answers what it
   const echo = await echoes(person, roomId, 'halloo');
   assert.is(echo.getSender(), account.userId);
 
+  // `stop` does not call back the long poll that is under way: what it brings is not to be answered by both.
   bot.stop();
+  bot.removeAllListeners('room.message');
+  const kept = new MemoryStorageProvider();
+  kept.setSyncToken(storage.getSyncToken());
   await person.client.sendTextMessage(roomId, 'still there?');
-  const again = echoBot(address, signedIn.accessToken, storage, faults);
+  const again = echoBot(address, signedIn.accessToken, kept, faults);
   await again.start();
   await echoes(person, roomId, 'still there?');
   await person.client.sendTextMessage(roomId, 'good');
