@@ -10,6 +10,7 @@
 
 import type { NodeCache, NodeCacheStats } from './cache.js';
 import { diffNodes } from './diff.js';
+import { diffManyNodes } from './diff-many.js';
 import { type Draft, draftUpdate, makeDraft } from './draft.js';
 import { EMPTY_NODE, NodeLoader } from './loader.js';
 import type { Node } from './node.js';
@@ -28,6 +29,7 @@ import type {
   RootRef,
   TreeEntry,
   TreeKey,
+  Variance,
 } from './types.js';
 import { type Edit, putsOf, sortEdits } from './update.js';
 
@@ -105,6 +107,17 @@ export class StateTree {
   /** Every key on which two trees differ, in tree order; reads only nodes whose hashes differ. */
   diff(a: RootRef, b: RootRef): Generator<Difference, void, undefined> {
     return diffNodes(this.#loader, this.#loader.resolve(a), this.#loader.resolve(b));
+  }
+
+  /**
+   * Every key on which not all of these trees agree, in tree order. Nodes that trees share are looked at once:
+   * the cost is that of what differs, however many trees there are.
+   */
+  diffMany(roots: readonly RootRef[]): Generator<Variance, void, undefined> {
+    return diffManyNodes(
+      this.#loader,
+      roots.map((root) => this.#loader.resolve(root)),
+    );
   }
 
   /**

@@ -82,3 +82,20 @@ export interface Difference {
   readonly before: TreeEntry | undefined;
   readonly after: TreeEntry | undefined;
 }
+
+/** One key on which several trees differ: what each of them holds there. */
+export interface Variance {
+  readonly key: Uint8Array;
+  readonly position: Uint8Array;
+  /** What the first tree holds, and every other that `others` does not name; undefined where the key is absent. */
+  readonly rest: TreeEntry | undefined;
+  /** All different from `rest` and from each other; never empty. */
+  readonly others: readonly Variant[];
+}
+
+/** What some of several trees hold at a key. */
+export interface Variant {
+  readonly entry: TreeEntry | undefined;
+  /** Which trees, by their place among those given; in no order. */
+  readonly trees: readonly number[];
+}

@@ -1,19 +1,15 @@
-// What the states to be resolved disagree on, found by diffs alone: no whole state is read.
+// What the states to be resolved disagree on, found by one walk over all of them: no whole state is read.
 //
 // Source: rooms/v2, "Unconflicted state map and conflicted state set". A key that is missing from one state
 // is conflicted, even when all states that have it agree.
 
 import type { EventId } from '../../event/ids.js';
 import { compareCodePoints } from '../../lib/bytes.js';
-import type { States } from './contract.js';
+import type { States, StateVariance } from './contract.js';
 import { compareKeys, keyOf } from './keys.js';
 
-/** One conflicted key with its value in each state, undefined where it is absent. */
-export interface ConflictedKey {
-  readonly type: string;
-  readonly stateKey: string;
-  readonly candidates: readonly (EventId | undefined)[];
-}
+/** One conflicted key: what `rest` and `others` of the states, in the order of their roots, hold there. */
+export type ConflictedKey = StateVariance;
 
 /** The states and all that they disagree on. */
 export interface Conflicts<Root> {
@@ -29,26 +25,30 @@ export interface Conflicts<Root> {
 }
 
 /**
- * The conflicted keys of the states: all that differ between the first and any other.
- * Cost: one diff for each state but the first.
+ * The conflicted keys of the states.
+ * Cost: that of what differs, however many states there are.
  */
 export function findConflicts<Root>(states: States<Root>, given: readonly Root[]): Conflicts<Root> {
   const { roots, hashes } = distinctRoots(states, given);
-  const found = new Map<string, { type: string; stateKey: string; candidates: (EventId | undefined)[] }>();
-  for (let i = 1; i < roots.length; i++) {
-    for (const { type, stateKey, before, after } of states.diff(roots[0], roots[i] as Root)) {
-      const key = keyOf(type, stateKey);
-      let entry = found.get(key);
-      if (entry === undefined) {
-        entry = { type, stateKey, candidates: new Array<EventId | undefined>(roots.length).fill(before) };
-        found.set(key, entry);
-      }
-      entry.candidates[i] = after;
-    }
+  const found = new Map<string, ConflictedKey>();
+  for (const variance of states.diffMany(roots)) {
+    found.set(keyOf(variance.type, variance.stateKey), variance);
   }
   const keys = new Map([...found].sort(([, a], [, b]) => compareKeys(a, b)));
-  const hasEmpty = hashes.includes(states.hash(states.empty));
-  return { roots, hashes, keys, values: valuesOf(keys.values(), roots.length), hasEmpty };
+  return {
+    roots,
+    hashes,
+    keys,
+    values: valuesOf(keys.values(), roots.length),
+    hasEmpty: hashes.includes(states.hash(states.empty)),
+  };
+}
+
+/** What each of `count` states holds at a key, in their order; null where it is absent. */
+export function candidatesOf({ rest, others }: ConflictedKey, count: number): (EventId | null)[] {
+  const candidates = new Array<EventId | null>(count).fill(rest ?? null);
+  for (const { eventId, states } of others) for (const state of states) candidates[state] = eventId ?? null;
+  return candidates;
 }
 
 /** The distinct states, sorted by hash; one empty state when there are none. */
@@ -71,17 +71,16 @@ function valuesOf(keys: Iterable<ConflictedKey>, count: number): Map<EventId, bi
   const add = (id: EventId | undefined, held: bigint): void => {
     if (id !== undefined) values.set(id, (values.get(id) ?? 0n) | held);
   };
-  for (const { candidates } of keys) {
-    const [first] = candidates;
-    // Most states hold what the first holds: those that do not are taken off, which is one step a difference.
-    let likeFirst = all;
-    for (const [i, bit] of bits.entries()) {
-      const id = candidates[i];
-      if (id === first) continue;
-      likeFirst ^= bit;
-      add(id, bit);
+  for (const { rest, others } of keys) {
+    // Most states hold the same: those that do not are taken off, which is one step a difference.
+    let left = all;
+    for (const { eventId, states } of others) {
+      let held = 0n;
+      for (const state of states) held |= bits[state] as bigint;
+      left ^= held;
+      add(eventId, held);
     }
-    add(first, likeFirst);
+    add(rest, left);
   }
   return values;
 }

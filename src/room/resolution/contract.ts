@@ -14,14 +14,31 @@ export interface StateChange {
   readonly after: EventId | undefined;
 }
 
+/** One key on which several states differ. Values are undefined where the key is absent. */
+export interface StateVariance {
+  readonly type: string;
+  readonly stateKey: string;
+  /** What the first state holds, and every other that `others` does not name. */
+  readonly rest: EventId | undefined;
+  /** All different from `rest` and from each other. */
+  readonly others: readonly StateVariant[];
+}
+
+/** What some of several states hold at a key. */
+export interface StateVariant {
+  readonly eventId: EventId | undefined;
+  /** Which states, by their place among those given; in no order. */
+  readonly states: readonly number[];
+}
+
 /** States by handle. All calls are synchronous and cost what they touch, not the size of the room. */
 export interface States<Root> {
   readonly empty: Root;
   /** Equal strings mean equal states. */
   hash(root: Root): string;
   get(root: Root, type: string, stateKey: string): EventId | undefined;
-  /** Keys that differ; equal subtrees are not read. */
-  diff(before: Root, after: Root): Iterable<StateChange>;
+  /** Keys on which not all of the states agree. Cost: that of what differs, however many states there are. */
+  diffMany(roots: readonly Root[]): Iterable<StateVariance>;
   /** All entries: for the fallbacks only, it costs the room's size. */
   entries(
     root: Root,

@@ -83,10 +83,11 @@ const PASSES: readonly ((contest: Contest) => boolean)[] = [
 
 function contendersOf<Root>(
   { events }: ResolutionContext<Root>,
-  { candidates }: ConflictedKey,
+  { rest, others }: ConflictedKey,
 ): StateEvent[] {
-  const ids = new Set(candidates.filter((id): id is EventId => id !== undefined && !events.isRejected(id)));
-  return [...ids]
+  const ids = [rest, ...others.map(({ eventId }) => eventId)];
+  return ids
+    .filter((id): id is EventId => id !== undefined && !events.isRejected(id))
     .map((id) => events.get(id))
     .map((event) => ({ event, depth: event.depth, sha1: sha1Of(event.eventId) }))
     .sort(compareDepthRanks)

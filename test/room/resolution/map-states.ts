@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { EventId } from '../../../src/event/ids.js';
 import type { Pdu } from '../../../src/event/pdu.js';
-import type { StateChange, States } from '../../../src/room/resolution/contract.js';
+import type { States, StateVariance } from '../../../src/room/resolution/contract.js';
 
 export interface Entry {
   readonly type: string;
@@ -35,14 +35,19 @@ export class MapStates implements States<MapRoot> {
     return root.entries.get(mapKey(type, stateKey))?.eventId;
   }
 
-  *diff(before: MapRoot, after: MapRoot): Generator<StateChange> {
-    for (const key of new Set([...before.entries.keys(), ...after.entries.keys()])) {
-      const a = before.entries.get(key);
-      const b = after.entries.get(key);
-      const entry = a ?? b;
-      if (a?.eventId === b?.eventId || entry === undefined) continue;
-      this.nodesRead += levels(before) + levels(after);
-      yield { type: entry.type, stateKey: entry.stateKey, before: a?.eventId, after: b?.eventId };
+  /** As a tree would: a key that is not the same in all is read once for each value that it has. */
+  *diffMany(roots: readonly MapRoot[]): Generator<StateVariance> {
+    const keys = new Map(roots.flatMap(({ entries }) => [...entries]));
+    for (const [key, { type, stateKey }] of keys) {
+      const holders = new Map<EventId | undefined, number[]>();
+      roots.forEach(({ entries }, i) => {
+        const eventId = entries.get(key)?.eventId;
+        holders.set(eventId, [...(holders.get(eventId) ?? []), i]);
+      });
+      const [[rest] = [undefined], ...others] = holders;
+      if (others.length === 0) continue;
+      this.nodesRead += holders.size * Math.max(...roots.map(levels));
+      yield { type, stateKey, rest, others: others.map(([eventId, states]) => ({ eventId, states })) };
     }
   }
 

@@ -71,6 +71,11 @@ for (const version of ['1', '2', '6', '10', '11', '12']) {
         assert.equal(other.trace, trace);
         assert.equal(JSON.parse(JSON.stringify(trace)), trace);
         assert.is(resolve(room.rules, [root, root], maps, room.graph).root, root);
+        for (const near of [root, maps.empty, ...roots]) {
+          const made = resolve(room.rules, roots, maps, room.graph, { near });
+          assert.is(maps.hash(made.root), maps.hash(root), 'whatever it is made from');
+          assert.equal(made.trace, trace);
+        }
       }),
       { numRuns: 400 },
     );
