@@ -62,26 +62,45 @@ export class EngineRoom {
   #roomId: Pdu['roomId'] | undefined;
   #nowMs = START_MS;
 
-  private constructor(engine: Engine, rules: RoomVersionRules, members: number, close: () => Promise<void>) {
+  private constructor(
+    engine: Engine,
+    rules: RoomVersionRules,
+    users: readonly UserId[],
+    close: () => Promise<void>,
+  ) {
     this.engine = engine;
     this.rules = rules;
-    this.users = userIds(members) as UserId[];
-    this.#random = new Random('benchmark', `events of ${members}`);
+    this.users = users;
+    this.#random = new Random('benchmark', `events of ${users.length}`);
     this.#close = close;
   }
 
   static async build(members: number, version: string, kind: StoreKind): Promise<EngineRoom> {
-    const rules = rulesOf(version);
-    assert(rules !== undefined, `there is a room version ${version}`);
     const folder = kind === 'memory' ? undefined : await temporaryFolder();
     const engine = await openEngine({
       durability: 'os',
       ...(folder === undefined ? {} : { path: folder.path }),
     });
-    const room = new EngineRoom(engine, rules, members, async () => {
+    return EngineRoom.#make(engine, userIds(members) as UserId[], version, async () => {
       await engine.close();
       await folder?.remove();
     });
+  }
+
+  /** A room in an engine that is there already. @param users its members, the first of them its creator */
+  static fill(engine: Engine, users: readonly UserId[], version: string): Promise<EngineRoom> {
+    return EngineRoom.#make(engine, users, version, () => Promise.resolve());
+  }
+
+  static async #make(
+    engine: Engine,
+    users: readonly UserId[],
+    version: string,
+    close: () => Promise<void>,
+  ): Promise<EngineRoom> {
+    const rules = rulesOf(version);
+    assert(rules !== undefined, `there is a room version ${version}`);
+    const room = new EngineRoom(engine, rules, users, close);
     await room.#fill();
     return room;
   }

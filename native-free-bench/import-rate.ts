@@ -103,7 +103,7 @@ function findings(
 }
 
 /** Every required signature of a room with the bytes that it covers. */
-async function signedMessages(
+export async function signedMessages(
   files: { readonly out: string; readonly keys: string },
   roomVersion: string,
 ): Promise<SignedMessage[]> {
@@ -131,7 +131,7 @@ async function signedMessages(
 }
 
 /** Seconds to verify all, shared out evenly; keys and messages are with the threads before the clock starts. */
-async function verifyOnAllCores(messages: readonly SignedMessage[]): Promise<number> {
+export async function verifyOnAllCores(messages: readonly SignedMessage[]): Promise<number> {
   const threads = availableParallelism();
   const share = Math.ceil(messages.length / threads);
   const workers = Array.from({ length: threads }, (_, i) => {

@@ -7,7 +7,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { BenchContext } from './context.js';
+import { measureHomeserver } from './homeserver/homeserver.js';
 import { measureImport } from './import-rate.js';
+import { measureJoin } from './joining.js';
 import { describeMachine, refusesAddons } from './machine.js';
 import { renderMarkdown } from './report/markdown.js';
 import { type Findings, isReached, type Report } from './report/report.js';
@@ -23,7 +25,7 @@ node dist/native-free-bench/main.js --store classic-level [options]
 
   --quick        small rooms and few rounds, under 20 seconds
   --members N    no room of more members than this (at least 1,000)
-  --only NAME    one section: scaling, targets, resolution, or import (classic-level only)
+  --only NAME    one section: scaling, targets, resolution; with classic-level also import, join, homeserver
   --store KIND   memory (default), or classic-level in temporary folders
   --out DIR      where results are written (default native-free-bench/results)
   --json         print the report as JSON and nothing else on stdout
@@ -35,11 +37,13 @@ const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promise<Findi
   targets: measureTargets,
   resolution: measureResolution,
   import: measureImport,
+  join: measureJoin,
+  homeserver: measureHomeserver,
 };
 /** Ratios are taken against rooms of so many. */
 const MEMBERS_LEAST = 1_000;
-/** The section that needs the store on disk. */
-const ON_DISK = 'import';
+/** The sections that need the store on disk. */
+const ON_DISK: ReadonlySet<string> = new Set(['import', 'join', 'homeserver']);
 const RESULTS = fileURLToPath(new URL('../../native-free-bench/results', import.meta.url));
 
 /** What was asked for. */
@@ -104,12 +108,12 @@ function readArguments(args: string[]): Request | undefined {
       'classic-level is a native addon: run it without --no-addons, as in `npm run bench:store`',
     );
   }
-  if (only === ON_DISK && store === 'memory') {
-    throw new Error(`the section ${ON_DISK} is about the store on disk: add --store classic-level`);
+  if (only !== undefined && ON_DISK.has(only) && store === 'memory') {
+    throw new Error(`the section ${only} is about the store on disk: add --store classic-level`);
   }
   const membersMax = Number(values.members);
   if (!(membersMax >= MEMBERS_LEAST)) throw new Error(`--members takes a number from ${MEMBERS_LEAST}`);
-  const all = Object.keys(SECTIONS).filter((name) => store === 'classic-level' || name !== ON_DISK);
+  const all = Object.keys(SECTIONS).filter((name) => store === 'classic-level' || !ON_DISK.has(name));
   return {
     sections: only === undefined ? all : [only],
     store,

@@ -8,7 +8,8 @@ import { RoomStates } from '../room/state/room-states.js';
 import type { Store } from '../store/store.js';
 import type { StateTree } from '../tree/tree.js';
 import { Judge } from './judge.js';
-import { Writer } from './writer.js';
+import type { CoreObserver } from './observer.js';
+import { type CommitListener, Writer } from './writer.js';
 
 export interface CommitPath {
   readonly known: KnownEvents;
@@ -20,18 +21,19 @@ export interface CommitPath {
 
 /** Who listens. */
 export interface CommitListeners {
-  /** Everything up to this seq is committed. */
-  readonly onCommit: (seq: number) => void;
+  readonly onCommit: CommitListener;
   /** A merge took keys back. */
   readonly onStateReset?: ((traceId: string, record: TraceRecord) => void) | undefined;
+  readonly observer?: CoreObserver | undefined;
 }
 
 /** The commit path of a store: there is one at a time, for it gives out the store's numbers. */
 export function openCommitPath(store: Store, tree: StateTree, listeners: CommitListeners): CommitPath {
-  const known = new KnownEvents(store);
-  const writer = new Writer(store, known, listeners.onCommit);
+  const known = new KnownEvents(store, 'us');
+  const writer = new Writer(store, known, listeners.onCommit, listeners.observer);
   const resolver = new StateResolver(store, known, (id, stored, record) => {
     writer.keepTrace(id, stored);
+    listeners.observer?.resolution(stored.conflicts);
     if (record.resets.length === 0) return;
     rooms.find(record.roomId)?.addStateResets(record.resets.length);
     listeners.onStateReset?.(id, record);

@@ -18,8 +18,16 @@ export interface Incoming {
   readonly from: string;
   /** The room's version, where no create event is known yet. */
   readonly roomVersion?: string;
+  /** Store it without a place in the graph. */
   readonly asOutlier?: boolean;
-  readonly givenState?: readonly EventId[];
+  /** The state before it, by ids of known events, where its history is missing. */
+  readonly givenState?: readonly EventId[] | undefined;
+  /** It belongs to history that is fetched later. */
+  readonly backfilled?: boolean;
+  /** With a given state: it replaces all forward extremities. */
+  readonly rewrites?: boolean;
+  /** The given state is known to be incomplete. */
+  readonly isPartial?: boolean;
 }
 
 /** What can be said before an event is hashed: its JSON, its room's rules. */
@@ -35,13 +43,19 @@ export type RulesOfRoom = (roomId: RoomId) => RoomVersionRules | undefined;
 
 /** Reads an event as far as its room and version. */
 export function address(incoming: Incoming, rulesOfRoom: RulesOfRoom): Addressed | Refusal {
-  if (incoming.bytes.length > MAX_RECEIVED_BYTES) {
+  const read = readEvent(incoming.bytes);
+  return 'code' in read ? read : addressJson(read.json, incoming, rulesOfRoom);
+}
+
+/** The JSON object that an event's bytes are. */
+export function readEvent(bytes: Uint8Array): { readonly json: JsonObject } | Refusal {
+  if (bytes.length > MAX_RECEIVED_BYTES) {
     const reason = `the event's JSON is larger than ${MAX_RECEIVED_BYTES} bytes`;
     return { code: 'EVENT_TOO_LARGE', reason, eventId: undefined, roomId: undefined };
   }
   try {
-    const json = parseJson(incoming.bytes);
-    if (isObject(json)) return addressJson(json, incoming, rulesOfRoom);
+    const json = parseJson(bytes);
+    if (isObject(json)) return { json };
   } catch (error) {
     return refusalOf(error, undefined);
   }

@@ -21,9 +21,14 @@ import { address, type Incoming } from './conform.js';
 import { type CommitPath, openCommitPath } from './commit-path.js';
 import { Decider, type Settle } from './decider.js';
 import { CoreClosedError } from './errors.js';
+import { type HistoryBatch, oldestFirst } from './history.js';
+import { InternalHistory } from './internal-history.js';
 import { type InternalRecord, InternalRooms } from './internal.js';
+import { type JoinAnswer, type JoinOutcome, takeJoin } from './join.js';
+import type { VerifiedEvent } from './judge.js';
 import { Lane } from './lane.js';
 import { VERDICT_CODES, type Verdict, type VerdictCounts } from './outcome.js';
+import { type CoreObserver, observed } from './observer.js';
 import type { Refusal } from './refusal.js';
 import { Release } from './release.js';
 import type { CheckedPdu, Verifier } from './verifier.js';
@@ -41,6 +46,19 @@ export interface CoreParts {
   readonly onStateReset?: (traceId: string, record: TraceRecord) => void;
   /** What became of an event that was answered `waiting` before. */
   readonly onLateVerdict?: (verdict: Verdict) => void;
+  /** Who is told how long things take. */
+  readonly observer?: CoreObserver;
+}
+
+/** What waits where. */
+export interface QueueDepths {
+  /** Rooms with arrivals that were not taken yet, and those arrivals. */
+  readonly lanes: number;
+  readonly arrivals: number;
+  /** Decisions that no group has taken yet. */
+  readonly decisions: number;
+  /** Events that wait for others they refer to. */
+  readonly horizon: number;
 }
 
 /** Bytes of events between `receive` and their verdict, at most: beyond that callers wait. */
@@ -69,7 +87,8 @@ type Arrival =
       readonly settle: Settle;
     }
   | { readonly kind: 'local'; readonly build: BuildLocal; readonly settle: Settle }
-  | { readonly kind: 'ready'; readonly position: number };
+  | { readonly kind: 'ready'; readonly position: number }
+  | { readonly kind: 'turn'; readonly work: () => void };
 
 export class Core {
   readonly known: KnownEvents;
@@ -80,8 +99,11 @@ export class Core {
   readonly release: Release;
   /** This server's own records. */
   readonly internal: InternalRooms;
+  /** What these replaced, to be collected. */
+  readonly history: InternalHistory;
   readonly #verifier: Verifier;
   readonly #now: () => number;
+  readonly #observer: CoreObserver | undefined;
   readonly #decider: Decider;
   readonly #lanes = new Map<string, Lane<Arrival>>();
   readonly #inFlight = new Map<string, { readonly bytes: Uint8Array; readonly verdict: Promise<Verdict> }>();
@@ -93,20 +115,23 @@ export class Core {
     const { store, tree } = parts;
     this.#verifier = parts.verifier;
     this.#now = parts.now;
-    this.release = new Release(store, store.counters().seq);
+    this.#observer = parts.observer;
+    this.release = new Release(store, store.counters().seq, parts.observer);
     this.horizon = new Horizon(parts.horizon);
     const path: CommitPath = openCommitPath(store, tree, {
-      onCommit: (seq) => {
+      onCommit: (seq, events) => {
         if (path.writer.pending === 0) path.rooms.trim();
-        this.release.advance(seq);
+        this.release.advance(seq, events);
       },
       onStateReset: parts.onStateReset,
+      observer: parts.observer,
     });
     this.known = path.known;
     this.writer = path.writer;
     this.resolver = path.resolver;
     this.rooms = path.rooms;
-    this.internal = new InternalRooms({ ...path, now: parts.now });
+    this.internal = new InternalRooms({ ...path, now: parts.now, observer: parts.observer });
+    this.history = new InternalHistory({ ...path, store, now: parts.now });
     this.#decider = new Decider({
       store,
       known: this.known,
@@ -122,7 +147,7 @@ export class Core {
   static async open(parts: CoreParts): Promise<Core> {
     const core = new Core(parts);
     await core.horizon.load(parts.store);
-    for (const { position, roomId } of core.horizon.settle((id) => core.known.has(id)))
+    for (const { position, roomId } of core.horizon.settle((id) => core.known.get(id)))
       core.#callBack(roomId, position);
     return core;
   }
@@ -130,6 +155,18 @@ export class Core {
   /** Final verdicts given since the core was opened; `waiting` is how many wait in the horizon now. */
   counts(): VerdictCounts {
     return { ...this.#decider.counts, waiting: this.horizon.size };
+  }
+
+  /** What waits now. Costs the number of lanes. */
+  depths(): QueueDepths {
+    let arrivals = 0;
+    for (const lane of this.#lanes.values()) arrivals += lane.waiting;
+    return {
+      lanes: this.#lanes.size,
+      arrivals,
+      decisions: this.writer.pending,
+      horizon: this.horizon.size,
+    };
   }
 
   /**
@@ -156,6 +193,77 @@ export class Core {
     );
   }
 
+  /**
+   * Takes the answer to send_join: stores state and auth chain as outliers, drops what is bad and names it, then
+   * places the join on that state and makes it the room's only forward extremity.
+   * @throws CORE_JOIN_REFUSED when the join, what it rests on, or the answer as a whole is bad: nobody sees the
+   *   room then, and it can be tried again; CORE_CLOSED; STORE_WRITE_FAILED
+   */
+  async receiveJoin(answer: JoinAnswer): Promise<JoinOutcome> {
+    this.#checkOpen();
+    try {
+      return await takeJoin(
+        {
+          known: this.known,
+          rooms: this.rooms,
+          verifier: this.#verifier,
+          decider: this.#decider,
+          now: this.#now,
+          inTurn: (roomId, work) => this.#inTurn(roomId, work),
+        },
+        answer,
+      );
+    } catch (error) {
+      // The verifier's threads end under what is being verified.
+      this.#checkOpen();
+      throw error;
+    }
+  }
+
+  /**
+   * Takes a batch of history, which is shown before all that the room has; see `history.ts`. Never rejects for
+   * what an event holds.
+   * @returns the verdicts in the order of `events`
+   * @throws CORE_CLOSED; STORE_WRITE_FAILED
+   */
+  async receiveHistory(events: readonly Uint8Array[], batch: HistoryBatch): Promise<readonly Verdict[]> {
+    await this.release.caughtUp();
+    const bytes = events.reduce((sum, { length }) => sum + length, 0);
+    return this.#inside(Math.min(bytes, IN_FLIGHT_BYTES_MAX / 2), () => this.#receiveHistory(events, batch));
+  }
+
+  async #receiveHistory(events: readonly Uint8Array[], batch: HistoryBatch): Promise<readonly Verdict[]> {
+    const { roomId, givenStates, ...rest } = batch;
+    const receivedAt = this.#now();
+    const checked = await Promise.all(
+      events.map(async (bytes): Promise<VerifiedEvent | Verdict> => {
+        const incoming: Incoming = { bytes, ...rest, backfilled: true };
+        const result = await this.#check(incoming);
+        if ('code' in result) return this.#decider.refuse(result);
+        const { eventId } = result.pdu;
+        if (result.pdu.roomId !== roomId) {
+          const { OTHER_ROOM: reason } = VERDICT_CODES;
+          return this.#decider.refuse({ code: 'OTHER_ROOM', reason, eventId, roomId });
+        }
+        return verifiedEvent({ ...incoming, givenState: givenStates?.get(eventId) }, result, receivedAt);
+      }),
+    );
+    const sorted = oldestFirst(checked.flatMap((event) => ('pdu' in event ? event : [])));
+    const decided = await this.#inTurn<readonly Verdict[]>(roomId, (settle) => {
+      this.#decider.decideHistory(sorted, settle);
+    });
+    const verdicts = new Map(sorted.map(({ pdu }, i) => [pdu.eventId, decided[i]]));
+    return checked.flatMap((event) => ('pdu' in event ? (verdicts.get(event.pdu.eventId) ?? []) : event));
+  }
+
+  /** Form, hash and signatures of an event, whatever room it is of. */
+  async #check(incoming: Incoming): Promise<CheckedPdu | Refusal> {
+    const addressed = address(incoming, (roomId) => this.rooms.rulesOf(roomId));
+    if ('code' in addressed) return addressed;
+    const { json, rules } = addressed;
+    return this.#verifier.verify({ bytes: incoming.bytes, json, rules });
+  }
+
   /** Resolves when every lane is empty and everything decided is on disk. */
   async idle(): Promise<void> {
     while (this.#lanes.size > 0) await Promise.all([...this.#lanes.values()].map((lane) => lane.done()));
@@ -175,16 +283,29 @@ export class Core {
     }
   }
 
-  async #inside(bytes: number, work: () => Promise<Verdict>): Promise<Verdict> {
+  async #inside<Result>(bytes: number, work: () => Promise<Result>): Promise<Result> {
     const cost = bytes + IN_FLIGHT_OVERHEAD_BYTES;
     await this.#gate.enter(cost);
     try {
-      if (this.#isClosed) throw new CoreClosedError('the engine is closed');
-      if (this.writer.failure !== undefined) throw this.writer.failure;
+      this.#checkOpen();
       return await work();
     } finally {
       this.#gate.leave(cost);
     }
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new CoreClosedError('the engine is closed');
+    if (this.writer.failure !== undefined) throw this.writer.failure;
+  }
+
+  /** Does work when its turn in the room's lane has come. */
+  async #inTurn<Result>(roomId: RoomId, work: (settle: Settle<Result>) => void): Promise<Result> {
+    await this.release.caughtUp();
+    this.#checkOpen();
+    return new Promise<Result>((resolve, reject) => {
+      this.#lane(roomId).add({ kind: 'turn', work: () => work({ resolve, reject }) }, reject);
+    });
   }
 
   #receive(incoming: Incoming): Promise<Verdict> {
@@ -192,7 +313,7 @@ export class Core {
     if ('code' in addressed) return Promise.resolve(this.#decider.refuse(addressed));
     const { json, rules, roomId } = addressed;
 
-    const name = flightName(json);
+    const name = flightName(json, incoming);
     const twin = this.#inFlight.get(name);
     if (twin !== undefined && equalBytes(twin.bytes, incoming.bytes)) return this.#shared(twin.verdict);
 
@@ -203,8 +324,13 @@ export class Core {
         checked,
         settle: { resolve, reject },
       });
+      const start = performance.now();
+      const evaluated = (checked: CheckedPdu | Refusal): Arrival => {
+        this.#observer?.phase('evaluate', performance.now() - start);
+        return arrive(checked);
+      };
       const checking = this.#verifier.verify({ bytes: incoming.bytes, json, rules });
-      const arrival = checking instanceof Promise ? checking.then(arrive) : arrive(checking);
+      const arrival = checking instanceof Promise ? checking.then(evaluated) : evaluated(checking);
       this.#lane(roomId ?? '').add(arrival, reject);
     });
     this.#inFlight.set(name, { bytes: incoming.bytes, verdict });
@@ -237,11 +363,15 @@ export class Core {
   /** An arrival's turn has come. */
   #take(arrival: Arrival): void {
     if (arrival.kind === 'ready') {
-      this.#decider.decideReady(arrival.position);
+      observed(this.#observer, 'judge', () => this.#decider.decideReady(arrival.position));
+      return;
+    }
+    if (arrival.kind === 'turn') {
+      observed(this.#observer, 'judge', arrival.work);
       return;
     }
     if (arrival.kind === 'local') {
-      this.#takeLocal(arrival.build(), arrival.settle);
+      this.#takeLocal(observed(this.#observer, 'evaluate', arrival.build), arrival.settle);
       return;
     }
     const { incoming, checked, settle } = arrival;
@@ -249,16 +379,8 @@ export class Core {
       settle.resolve(this.#decider.refuse(checked));
       return;
     }
-    const event = {
-      pdu: checked.pdu,
-      bytes: incoming.bytes,
-      isRedacted: checked.isRedacted,
-      receivedFrom: incoming.from,
-      receivedAt: this.#now(),
-      asOutlier: incoming.asOutlier ?? false,
-      givenState: incoming.givenState,
-    };
-    this.#decider.decide(event, settle);
+    const event = verifiedEvent(incoming, checked, this.#now());
+    observed(this.#observer, 'judge', () => this.#decider.decide(event, settle));
   }
 
   /** What is submitted in one turn goes into one commit group: the event and its records land together. */
@@ -272,7 +394,7 @@ export class Core {
       asOutlier: false,
       givenState: undefined,
     };
-    if (!this.#decider.decideLocal(event, settle)) return;
+    if (!observed(this.#observer, 'judge', () => this.#decider.decideLocal(event, settle))) return;
     // When this group cannot be written, the event's caller is told; one telling is enough.
     this.internal.write(alongside).catch(() => undefined);
   }
@@ -284,9 +406,26 @@ export class Core {
   }
 }
 
-/** What twins in flight share: the content hash as claimed. Whether they are twins their bytes decide. */
-function flightName(json: JsonObject): string {
+function verifiedEvent(incoming: Incoming, checked: CheckedPdu, receivedAt: number): VerifiedEvent {
+  const { bytes, from, asOutlier, givenState, backfilled, rewrites, isPartial } = incoming;
+  return {
+    pdu: checked.pdu,
+    bytes,
+    isRedacted: checked.isRedacted,
+    receivedFrom: from,
+    receivedAt,
+    asOutlier: asOutlier ?? false,
+    givenState,
+    backfilled: backfilled ?? false,
+    rewrites: rewrites === true && givenState !== undefined,
+    isPartial: isPartial === true && givenState !== undefined,
+  };
+}
+
+/** What twins in flight share: the content hash as claimed, and how they were given. Whether they are twins their bytes decide. */
+function flightName(json: JsonObject, { asOutlier, givenState, backfilled }: Incoming): string {
   const hashes = own(json, 'hashes');
   const sha256 = isObject(hashes) ? own(hashes, 'sha256') : undefined;
-  return typeof sha256 === 'string' ? sha256 : '';
+  const kind = `${asOutlier === true} ${givenState !== undefined} ${backfilled === true}`;
+  return `${kind} ${typeof sha256 === 'string' ? sha256 : ''}`;
 }

@@ -6,20 +6,20 @@
 import type { EventId, RoomId } from '../event/ids.js';
 import type { Pdu } from '../event/pdu.js';
 import { type Horizon, HORIZON_QUEUE, type HorizonRow } from '../room/graph/horizon.js';
-import { type KnownEvents, pduOfRow } from '../room/graph/known-events.js';
+import { type KnownEvent, type KnownEvents, pduOfRow } from '../room/graph/known-events.js';
 import type { Room } from '../room/graph/room.js';
 import { ResolutionTooLargeError } from '../room/resolution/errors.js';
 import type { QueueChange } from '../store/commit-group.js';
 import type { Store } from '../store/store.js';
 import { chainOf, givenStateOf, groupEvent, knownEvent, withRoomState } from './decision.js';
 import type { Judge, Judgement, VerifiedEvent } from './judge.js';
-import { noVerdicts, VERDICT_CODES, type Verdict, type VerdictKind } from './outcome.js';
+import { MISSING_MAX, noVerdicts, VERDICT_CODES, type Verdict, type VerdictKind } from './outcome.js';
 import type { Refusal } from './refusal.js';
 import type { Writer } from './writer.js';
 
 /** How a caller learns what became of its event. */
-export interface Settle {
-  readonly resolve: (verdict: Verdict) => void;
+export interface Settle<Result = Verdict> {
+  readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -54,37 +54,111 @@ export class Decider {
 
   /** Decides a verified event from outside. */
   decide(event: VerifiedEvent, settle: Settle): void {
+    const { known, horizon } = this.#parts;
     const { eventId } = event.pdu;
-    const known = this.#parts.known.get(eventId);
-    if (known !== undefined) {
-      this.counts.duplicate++;
-      const verdict = verdictOf('duplicate', 'DUPLICATE', VERDICT_CODES.DUPLICATE, event.pdu);
-      this.#submit({ ...verdict, seq: known.seq, known: known.verdict }, settle);
-    } else if (this.#parts.horizon.has(eventId)) {
-      this.#submit(verdictOf('waiting', 'WAITING', VERDICT_CODES.WAITING, event.pdu), settle);
-    } else {
-      this.#judge(event, settle, []);
+    const found = known.get(eventId);
+    if (found !== undefined && (event.asOutlier || !found.isOutlier)) {
+      this.#duplicate(event, found, settle);
+      return;
     }
+    const position = horizon.positionOf(eventId, event.asOutlier);
+    if (position !== undefined && event.givenState === undefined) {
+      this.#submit(waitingVerdict(event.pdu, horizon.missingAt(position)), settle);
+      return;
+    }
+    this.#judge(this.#withOutlier(event, found), ...this.#instead(position, settle));
+  }
+
+  /**
+   * Decides events one after the other in this turn.
+   * @param isDone told their verdicts, in the same order, when all that was decided is on disk
+   */
+  decideAll(events: readonly VerifiedEvent[], isDone: Settle<readonly Verdict[]>): void {
+    if (events.length === 0) isDone.resolve([]);
+    const verdicts = new Array<Verdict>(events.length);
+    let left = events.length;
+    events.forEach((event, i) => {
+      const resolve = (verdict: Verdict): void => {
+        verdicts[i] = verdict;
+        if (--left === 0) isDone.resolve(verdicts);
+      };
+      this.decide(event, { resolve, reject: isDone.reject });
+    });
+  }
+
+  /**
+   * Decides history, none of which has a place, in this turn: the first event goes to where the room's timeline
+   * begins, the others after it. The state before an event is given only where an event that it follows has no
+   * place.
+   * @param events those followed before those that follow
+   */
+  decideHistory(events: readonly VerifiedEvent[], isDone: Settle<readonly Verdict[]>): void {
+    const [first] = events;
+    const room = first === undefined ? undefined : this.#parts.judge.roomOf(first.pdu);
+    const start = (room?.timelineFirst ?? 0) - events.length;
+    this.decideAll(
+      events.map((event, i) => ({ ...event, backfilled: true, timelineOrder: start + i })),
+      isDone,
+    );
+  }
+
+  /** Decides the event of a join: it is stored when it is accepted, else not at all. */
+  decideJoin(event: VerifiedEvent, settle: Settle): void {
+    const { known, horizon } = this.#parts;
+    const { eventId } = event.pdu;
+    const found = known.get(eventId);
+    if (found?.isOutlier === false) {
+      this.#duplicate(event, found, settle);
+      return;
+    }
+    const [instead, queues] = this.#instead(horizon.positionOf(eventId, false), settle);
+    this.decideLocal(this.#withOutlier(event, found), instead, queues);
+  }
+
+  #duplicate({ pdu }: VerifiedEvent, { seq, verdict }: KnownEvent, settle: Settle): void {
+    this.counts.duplicate++;
+    const duplicate = verdictOf('duplicate', 'DUPLICATE', VERDICT_CODES.DUPLICATE, pdu);
+    this.#submit({ ...duplicate, seq, known: verdict }, settle);
+  }
+
+  #withOutlier(event: VerifiedEvent, outlier: KnownEvent | undefined): VerifiedEvent {
+    const isPlaced = (id: EventId): boolean => this.#parts.known.get(id)?.isOutlier === false;
+    const needsGiven = event.backfilled !== true || !event.pdu.prevEvents.every(isPlaced);
+    const givenState = needsGiven ? event.givenState : undefined;
+    return { ...event, givenState, ...(outlier === undefined ? {} : { outlier }) };
+  }
+
+  /** Takes out what waits at a position, because it came again with more: what becomes of it is told twice. */
+  #instead(position: number | undefined, settle: Settle): [Settle, readonly QueueChange[]] {
+    if (position === undefined) return [settle, []];
+    const resolve = (verdict: Verdict): void => {
+      settle.resolve(verdict);
+      if (verdict.verdict !== 'waiting') this.#parts.onLateVerdict(verdict);
+    };
+    return [{ resolve, reject: settle.reject }, [this.#parts.horizon.take(position)]];
   }
 
   /** Decides an event of this server: it is stored when it is accepted, else not at all. Says which. */
-  decideLocal(event: VerifiedEvent, settle: Settle): boolean {
+  decideLocal(event: VerifiedEvent, settle: Settle, queues: readonly QueueChange[] = []): boolean {
     const { judgement, room } = this.#parts.judge.judge(event);
     if (judgement.kind === 'stored' && judgement.verdict === 'accepted') {
-      this.#store(event, judgement, room, settle, []);
+      this.#store(event, judgement, room, settle, queues);
       return true;
     }
     const { code, reason } = judgement.kind === 'waiting' ? waitingFor(judgement.missing) : judgement;
     const rule = judgement.kind === 'stored' ? judgement.rule : undefined;
     const { eventId, roomId } = event.pdu;
     const refused = this.refuse({ code, reason, eventId, roomId });
-    settle.resolve(rule === undefined ? refused : { ...refused, rule });
+    const verdict = rule === undefined ? refused : { ...refused, rule };
+    if (queues.length === 0) settle.resolve(verdict);
+    else this.#submit(verdict, settle, queues);
     return false;
   }
 
   /** Decides an event of the horizon that waits for nothing more. */
   decideReady(position: number): void {
-    const { horizon, store } = this.#parts;
+    const { horizon, store, known } = this.#parts;
+    if (!horizon.holds(position)) return;
     const row = this.#unwritten.get(position) ?? store.queued<HorizonRow>(HORIZON_QUEUE, position);
     const taken = horizon.take(position);
     if (row === undefined) return;
@@ -96,14 +170,23 @@ export class Decider {
       receivedAt: row.receivedAt,
       asOutlier: row.asOutlier,
       givenState: row.givenState,
+      ...(row.backfilled === true ? { backfilled: true } : {}),
+      ...(row.rewrites === true ? { rewrites: true } : {}),
+      ...(row.isPartial === true ? { isPartial: true } : {}),
     };
-    this.#judge(event, { resolve: this.#parts.onLateVerdict, reject: () => undefined }, [taken]);
+    const settle: Settle = { resolve: this.#parts.onLateVerdict, reject: () => undefined };
+    const found = known.get(row.eventId);
+    if (found !== undefined && (event.asOutlier || !found.isOutlier)) {
+      this.#submit(verdictOfKnown(found), settle, [taken]);
+      return;
+    }
+    this.#judge(this.#withOutlier(event, found), settle, [taken]);
   }
 
   #judge(event: VerifiedEvent, settle: Settle, queues: readonly QueueChange[]): void {
     const { judgement, room } = this.#parts.judge.judge(event);
     if (judgement.kind === 'stored') this.#store(event, judgement, room, settle, queues);
-    else if (judgement.kind === 'waiting') this.#wait(event, judgement.missing, settle, queues);
+    else if (judgement.kind === 'waiting') this.#wait(event, judgement, settle, queues);
     else this.#drop(event, judgement, settle, queues);
   }
 
@@ -119,7 +202,7 @@ export class Decider {
 
   #wait(
     event: VerifiedEvent,
-    missing: readonly EventId[],
+    { missing, places }: Extract<Judgement, { kind: 'waiting' }>,
     settle: Settle,
     queues: readonly QueueChange[],
   ): void {
@@ -131,11 +214,15 @@ export class Decider {
       roomVersion: pdu.rules.version,
       eventId: pdu.eventId,
       missing,
+      ...(places.length === 0 ? {} : { missingPlaces: places }),
       isRedacted: event.isRedacted,
       receivedFrom: event.receivedFrom,
       receivedAt: event.receivedAt,
       asOutlier: event.asOutlier,
       givenState: event.givenState,
+      ...(event.backfilled === true ? { backfilled: true } : {}),
+      ...(event.rewrites === true ? { rewrites: true } : {}),
+      ...(event.isPartial === true ? { isPartial: true } : {}),
       bytes: event.bytes,
     };
     const added = horizon.add(position, row);
@@ -144,8 +231,7 @@ export class Decider {
       return;
     }
     this.#unwritten.set(position, row);
-    const { code, reason } = waitingFor(missing);
-    this.#submit(verdictOf('waiting', code, reason, pdu), settle, [...queues, added], () =>
+    this.#submit(waitingVerdict(pdu, missing), settle, [...queues, added], () =>
       this.#unwritten.delete(position),
     );
   }
@@ -160,14 +246,15 @@ export class Decider {
   ): void {
     const { known, writer, horizon, callBack } = this.#parts;
     if (room === undefined) throw new Error(`event ${event.pdu.eventId} is stored without a room`);
-    const decided = knownEvent(writer.nextSeq(), event, judgement);
+    const { outlier } = event;
+    const decided = knownEvent(writer.nextSeq(), event, judgement, room);
     const chain = chainOf(decided, known);
     const given = givenStateOf(event, known);
     known.addPending(decided, chain);
     try {
-      room.add(decided);
+      room.add(decided, outlier);
     } catch (error) {
-      known.dropPending(decided);
+      known.dropPending(decided, outlier);
       if (!(error instanceof ResolutionTooLargeError)) throw error;
       this.#drop(
         event,
@@ -190,7 +277,7 @@ export class Decider {
       queues,
       settle: settling({ ...verdict, seq, ...(rule === undefined ? {} : { rule }) }, settle),
     });
-    for (const position of horizon.arrived(pdu.eventId)) callBack(pdu.roomId, position);
+    for (const position of horizon.arrived(pdu.eventId, !placed.isOutlier)) callBack(pdu.roomId, position);
   }
 
   /** Answers after everything decided before is on disk, and so is `queues`. */
@@ -217,6 +304,16 @@ function settling(verdict: Verdict, settle: Settle): (error?: unknown) => void {
 
 function verdictOf(verdict: VerdictKind, code: string, reason: string, { eventId, roomId }: Pdu): Verdict {
   return { verdict, code, reason, eventId, roomId, seq: undefined };
+}
+
+/** What became of an event earlier, told of its arrival now. */
+function verdictOfKnown({ pdu, seq, verdict, code, reason }: KnownEvent): Verdict {
+  return { ...verdictOf(verdict, code, reason, pdu), seq };
+}
+
+function waitingVerdict(pdu: Pdu, missing: readonly EventId[]): Verdict {
+  const { code, reason } = waitingFor(missing);
+  return { ...verdictOf('waiting', code, reason, pdu), missing: missing.slice(0, MISSING_MAX) };
 }
 
 const MISSING_SHOWN_MAX = 3;

@@ -4,7 +4,7 @@ import type { EventId } from '../event/ids.js';
 import { isObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { equalBytes } from '../lib/bytes.js';
-import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import { isBackfilled, type KnownEvent, type KnownEvents } from '../room/graph/known-events.js';
 import type { Room } from '../room/graph/room.js';
 import type { GroupEvent } from '../store/commit-group.js';
 import type { ChainRow, GivenState } from '../store/records.js';
@@ -14,18 +14,28 @@ type Stored = Extract<Judgement, { kind: 'stored' }>;
 
 const RELATED_ID_BYTES_MAX = 255;
 
-/** The event as known from now on. */
-export function knownEvent(seq: number, event: VerifiedEvent, judgement: Stored): KnownEvent {
+/** The event as known from now on. @param room as it is before the event */
+export function knownEvent(
+  seq: number,
+  event: VerifiedEvent,
+  judgement: Stored,
+  room: Pick<Room, 'timelineFirst'>,
+): KnownEvent {
+  const isHistory =
+    event.backfilled === true && judgement.verdict === 'accepted' && judgement.roots !== undefined;
   return {
     seq,
+    outlierSeq: event.outlier?.seq,
     pdu: event.pdu,
     verdict: judgement.verdict,
     code: judgement.code,
     reason: judgement.reason,
     isOutlier: judgement.roots === undefined,
-    isPartial: false,
+    isPartial: judgement.isPartial === true,
     isRedacted: event.isRedacted,
     hasGivenState: event.givenState !== undefined,
+    rewrites: event.rewrites === true,
+    timelineOrder: isHistory ? (event.timelineOrder ?? room.timelineFirst - 1) : undefined,
     receivedFrom: event.receivedFrom,
     receivedAt: event.receivedAt,
     roots: judgement.roots,
@@ -34,23 +44,30 @@ export function knownEvent(seq: number, event: VerifiedEvent, judgement: Stored)
 
 /** The event with the room's current state noted, once the room has taken it in. */
 export function withRoomState(event: KnownEvent, room: Room): KnownEvent {
-  if (event.roots === undefined || event.verdict !== 'accepted') return event;
+  if (event.roots === undefined || event.verdict !== 'accepted' || isBackfilled(event)) return event;
   const { root } = room.current();
   if (equalBytes(root.hash, event.roots.after.hash)) return event;
   return { ...event, roots: { ...event.roots, room: root } };
 }
 
 /** Who is known under which seq, and who cited them last. */
-export type Citations = Pick<KnownEvents, 'seqOf' | 'newestCiter'>;
+export type Citations = Pick<KnownEvents, 'chainSeqOf' | 'newestCiter'>;
 
-/** Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on. */
-export function chainOf(event: Pick<KnownEvent, 'pdu' | 'verdict'>, known: Citations): ChainRow | undefined {
-  const { pdu, verdict } = event;
+/**
+ * Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on,
+ * and for those that were outliers, whose chain was stored then.
+ */
+export function chainOf(
+  event: Pick<KnownEvent, 'pdu' | 'verdict' | 'outlierSeq'>,
+  known: Citations,
+): ChainRow | undefined {
+  const { pdu, verdict, outlierSeq } = event;
+  if (outlierSeq !== undefined) return undefined;
   if (pdu.stateKey === undefined || pdu.rules.isInternal || verdict === 'rejected') return undefined;
   const authSeqs: number[] = [];
   const citedBefore: number[] = [];
   for (const id of pdu.authEvents) {
-    const seq = known.seqOf(id);
+    const seq = known.chainSeqOf(id);
     if (seq === undefined) continue;
     authSeqs.push(seq);
     citedBefore.push(known.newestCiter(seq));
@@ -67,6 +84,7 @@ export function groupEvent(
   givenState: GivenState | undefined,
 ): GroupEvent {
   const { pdu } = event;
+  const isShown = event.verdict === 'accepted' && !event.isOutlier;
   return {
     seq: event.seq,
     row: {
@@ -80,9 +98,12 @@ export function groupEvent(
       isPartial: event.isPartial,
       isRedacted: event.isRedacted,
       hasGivenState: event.hasGivenState,
+      ...(event.rewrites ? { rewrites: true as const } : {}),
       receivedFrom: event.receivedFrom,
       receivedAt: event.receivedAt,
       bytes,
+      ...(event.outlierSeq === undefined ? {} : { outlierSeq: event.outlierSeq }),
+      ...(event.timelineOrder === undefined ? {} : { timelineOrder: event.timelineOrder }),
     },
     roomNumber,
     type: pdu.type,
@@ -90,7 +111,7 @@ export function groupEvent(
     prevEvents: pdu.prevEvents,
     redacts: pdu.redacts,
     relatesTo: relatedEvent(pdu),
-    timelineOrder: event.verdict === 'accepted' && !event.isOutlier ? event.seq : undefined,
+    timelineOrder: isShown ? (event.timelineOrder ?? event.seq) : undefined,
     roots: event.roots,
     chain,
     givenState,

@@ -6,3 +6,8 @@ export const CoreClosedError = defineError(
   'CORE_CLOSED',
   'The engine is closed or closing; nothing more is taken.',
 );
+export const JoinRefusedError = defineError(
+  'CORE_JOIN_REFUSED',
+  'What a server gave as the room that was joined does not hold; the fields name the event and the cause. The room ' +
+    'is as it was: ask another server.',
+);

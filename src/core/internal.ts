@@ -11,6 +11,7 @@ import type { Rooms } from '../room/graph/rooms.js';
 import { toError } from '../lib/errors.js';
 import { groupEvent, knownEvent } from './decision.js';
 import type { Judge } from './judge.js';
+import { type CoreObserver, observed } from './observer.js';
 import type { Writer } from './writer.js';
 
 /** One record to write, or to take away. */
@@ -30,6 +31,7 @@ export interface InternalParts {
   readonly writer: Writer;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  readonly observer?: CoreObserver | undefined;
 }
 
 export class InternalRooms {
@@ -49,7 +51,7 @@ export class InternalRooms {
   }
 
   #write({ roomId, type, stateKey, content }: InternalRecord): Promise<number> {
-    const { known, rooms, judge, writer, now } = this.#parts;
+    const { known, rooms, judge, writer, now, observer } = this.#parts;
     const existing = rooms.find(roomId);
     const receivedAt = now();
     const { pdu, bytes } = buildInternalEvent({
@@ -61,7 +63,7 @@ export class InternalRooms {
       depth: (existing?.depth ?? 0) + 1,
       originServerTs: receivedAt,
     });
-    const { judgement, room } = judge.internal(pdu);
+    const { judgement, room } = observed(observer, 'judge', () => judge.internal(pdu));
     const event = {
       pdu,
       bytes,
@@ -73,7 +75,7 @@ export class InternalRooms {
     };
     if (judgement.kind !== 'stored' || room === undefined)
       throw new Error('an internal record is always taken');
-    const decided = knownEvent(writer.nextSeq(), event, judgement);
+    const decided = knownEvent(writer.nextSeq(), event, judgement, room);
     known.addPending(decided, undefined);
     room.add(decided);
     return new Promise((resolve, reject) => {

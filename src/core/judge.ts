@@ -4,7 +4,7 @@
 // decision can come between: the exclusive section of a room is this call. It builds on events that are
 // decided and not yet committed, in the order in which they will be.
 
-import type { EventId } from '../event/ids.js';
+import type { EventId, RoomId } from '../event/ids.js';
 import type { Pdu } from '../event/pdu.js';
 import { equalBytes } from '../lib/bytes.js';
 import { type Check, checkByAuthEvents, checkByState, selectsSame } from '../room/checks.js';
@@ -13,6 +13,8 @@ import type { Room } from '../room/graph/room.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import type { ResolvedState, StateResolver } from '../room/graph/state-resolver.js';
 import { ResolutionTooLargeError } from '../room/resolution/errors.js';
+import { keyOf } from '../room/resolution/keys.js';
+import type { StateUpdate } from '../room/state/room-states.js';
 import type { RootsRow, StoredVerdict } from '../store/records.js';
 import { EMPTY_ROOT } from '../tree/tree.js';
 import type { RootRef } from '../tree/types.js';
@@ -31,11 +33,28 @@ export interface VerifiedEvent {
   readonly asOutlier: boolean;
   /** The state before it as its giver says, because its history is missing: ids of known state events. */
   readonly givenState: readonly EventId[] | undefined;
+  /** It belongs to history that is fetched later: it changes nothing of what the room is now. */
+  readonly backfilled?: boolean;
+  /** Where it goes in the timeline, for one of a batch of history. */
+  readonly timelineOrder?: number;
+  /** With a given state: nothing was seen of the room for a while, it replaces all forward extremities. */
+  readonly rewrites?: boolean;
+  /** The given state is known to be incomplete. */
+  readonly isPartial?: boolean;
+  /** What is known of events of the given state without reading them: keys and values to put. */
+  readonly givenEntries?: ReadonlyMap<EventId, StateUpdate>;
+  /** What is known of it as an outlier, where it is one that gets its place. */
+  readonly outlier?: KnownEvent;
 }
 
 /** What the judge says of an event. */
 export type Judgement =
-  | { readonly kind: 'waiting'; readonly missing: readonly EventId[] }
+  | {
+      readonly kind: 'waiting';
+      readonly missing: readonly EventId[];
+      /** Those that must get a place. */
+      readonly places: readonly EventId[];
+    }
   | { readonly kind: 'dropped'; readonly code: string; readonly reason: string }
   | {
       readonly kind: 'stored';
@@ -45,6 +64,8 @@ export type Judgement =
       readonly rule: string | undefined;
       /** Undefined for outliers. */
       readonly roots: RootsRow | undefined;
+      /** Its roots rest on a state known to be incomplete. */
+      readonly isPartial?: boolean;
     };
 
 /** What is stored of a judgement. */
@@ -60,6 +81,8 @@ export interface Judged {
 interface Referred {
   /** Those that it has to wait for. */
   readonly missing: ReadonlySet<EventId>;
+  /** Those of them that must get a place. */
+  readonly places: ReadonlySet<EventId>;
   /** Those known that it cites. */
   readonly authEvents: readonly Pdu[];
   /** Those known that it follows. */
@@ -70,6 +93,8 @@ export class Judge {
   readonly #known: KnownEvents;
   readonly #rooms: Rooms;
   readonly #resolver: StateResolver;
+  /** Records that a replay met before the first place of their room. */
+  readonly #settled = new Map<RoomId, Pdu[]>();
 
   constructor(known: KnownEvents, rooms: Rooms, resolver: StateResolver) {
     this.#known = known;
@@ -77,18 +102,24 @@ export class Judge {
     this.#resolver = resolver;
   }
 
-  /** The judgement of an event that is not known yet. Errors are bugs or a damaged store, never the event's. */
+  /** The judgement of an event that has no place yet. Errors are bugs or a damaged store, never the event's. */
   judge(event: VerifiedEvent): Judged {
     const { pdu } = event;
     const room = this.#rooms.find(pdu.roomId);
-    if (pdu.type === 'm.room.create') return this.#create(pdu, room);
+    if (pdu.type === 'm.room.create') return this.#create(event, room);
     return { judgement: this.#judgeIn(event, room), room };
+  }
+
+  /** The room of an event, where it is known. */
+  roomOf({ roomId }: Pdu): Room | undefined {
+    return this.#rooms.find(roomId);
   }
 
   #judgeIn(event: VerifiedEvent, room: Room | undefined): Judgement {
     const { pdu } = event;
     const referred = this.#referred(event);
-    if (referred.missing.size > 0) return { kind: 'waiting', missing: [...referred.missing] };
+    const { missing, places } = referred;
+    if (missing.size > 0) return { kind: 'waiting', missing: [...missing], places: [...places] };
     if (room === undefined) return dropped('ROOM_UNKNOWN');
     if (room.rules !== pdu.rules) return dropped('ROOM_VERSION_UNKNOWN');
     if (event.asOutlier) return this.#outlier(pdu, referred);
@@ -108,10 +139,10 @@ export class Judge {
    */
   replay(event: VerifiedEvent, { verdict, code, reason }: StoredJudgement): Judged {
     const { pdu } = event;
-    if (pdu.rules.isInternal) return this.internal(pdu);
+    if (pdu.rules.isInternal) return event.asOutlier ? this.#settle(pdu) : this.#afterSettled(pdu);
     const judgement = { kind: 'stored', verdict, code, reason, rule: undefined } as const;
-    if (pdu.type === 'm.room.create') return this.#begin(pdu);
     const room = this.#rooms.find(pdu.roomId);
+    if (pdu.type === 'm.room.create') return this.#begin(event, room);
     if (room === undefined || event.asOutlier) return { judgement: { ...judgement, roots: undefined }, room };
     const unchanged = unchangedBy(this.#before(event, room, this.#heads(pdu)));
     if (verdict === 'rejected') return { judgement: { ...judgement, roots: unchanged }, room };
@@ -131,9 +162,37 @@ export class Judge {
     };
   }
 
+  /** A record whose place in the history was collected: the state before the first place has it. */
+  #settle(pdu: Pdu): Judged {
+    const room = this.#rooms.find(pdu.roomId) ?? this.#rooms.begin(pdu);
+    const settled = this.#settled.get(pdu.roomId);
+    if (settled === undefined) this.#settled.set(pdu.roomId, [pdu]);
+    else settled.push(pdu);
+    return { judgement: accepted(undefined), room };
+  }
+
+  /** The first with a place follows on all that have none, put together at once: no state lies between them. */
+  #afterSettled(pdu: Pdu): Judged {
+    const settled = this.#settled.get(pdu.roomId);
+    const room = settled === undefined ? undefined : this.#rooms.find(pdu.roomId);
+    if (settled !== undefined && room !== undefined) {
+      this.#settled.delete(pdu.roomId);
+      const updates = settled.flatMap((event) =>
+        event.stateKey === undefined ? [] : [{ type: event.type, stateKey: event.stateKey, event }],
+      );
+      room.settle(room.states.update(EMPTY_ROOT, updates));
+    }
+    return this.internal(pdu);
+  }
+
   /** A create event begins its room; a second one is refused. Its state before is empty. */
-  #create(pdu: Pdu, existing: Room | undefined): Judged {
-    if (existing !== undefined) return { judgement: dropped('GRAPH_SECOND_CREATE'), room: existing };
+  #create(event: VerifiedEvent, existing: Room | undefined): Judged {
+    const { pdu } = event;
+    // The very same one may be known as an outlier, but not have its place already.
+    const isOther = existing !== undefined && existing.createEventId !== pdu.eventId;
+    if (isOther || this.#known.get(pdu.eventId)?.roots !== undefined) {
+      return { judgement: dropped('GRAPH_SECOND_CREATE'), room: existing };
+    }
     const [refused] = failed(checkByAuthEvents(pdu, [], this.#known));
     if (refused !== undefined) {
       const { reason } = refused.verdict;
@@ -141,11 +200,13 @@ export class Judge {
     }
     // At any other key it would leave the room's state without a create event: nothing could follow it.
     if (pdu.stateKey !== '') return { judgement: dropped('GRAPH_NO_HISTORY'), room: undefined };
-    return this.#begin(pdu);
+    return this.#begin(event, existing);
   }
 
-  #begin(pdu: Pdu): Judged {
-    const room = this.#rooms.begin(pdu);
+  /** As an outlier it begins a room in which nothing has a place yet. */
+  #begin({ pdu, asOutlier }: VerifiedEvent, existing: Room | undefined): Judged {
+    const room = existing ?? this.#rooms.begin(pdu);
+    if (asOutlier) return { judgement: accepted(undefined), room };
     const after = room.states.put(EMPTY_ROOT, pdu);
     return {
       judgement: accepted({
@@ -163,8 +224,9 @@ export class Judge {
    * The events referred to. Missing are its auth events that are not known, and its predecessors unless their
    * state is given.
    */
-  #referred({ pdu, asOutlier, givenState }: VerifiedEvent): Referred {
+  #referred({ pdu, asOutlier, givenState, givenEntries }: VerifiedEvent): Referred {
     const missing = new Set<EventId>();
+    const places = new Set<EventId>();
     const authEvents: Pdu[] = [];
     for (const id of pdu.authEvents) {
       const cited = this.#known.pdu(id);
@@ -175,13 +237,16 @@ export class Judge {
       const create = `$${pdu.roomId.slice(1)}` as EventId;
       if (!this.#known.has(create)) missing.add(create);
     }
-    if (givenState !== undefined) for (const id of givenState) if (!this.#known.has(id)) missing.add(id);
+    for (const id of givenState ?? []) {
+      if (givenEntries?.has(id) !== true && !this.#known.has(id)) missing.add(id);
+    }
     const heads = asOutlier ? [] : this.#heads(pdu);
-    if (asOutlier || givenState !== undefined) return { missing, authEvents, heads };
+    if (asOutlier || givenState !== undefined) return { missing, places, authEvents, heads };
     const placed = new Set<EventId>();
-    for (const { roots, pdu: prev } of heads) if (roots !== undefined) placed.add(prev.eventId);
-    for (const id of pdu.prevEvents) if (!placed.has(id)) missing.add(id);
-    return { missing, authEvents, heads };
+    for (const { isOutlier, pdu: prev } of heads) if (!isOutlier) placed.add(prev.eventId);
+    for (const id of pdu.prevEvents) if (!placed.has(id)) places.add(id);
+    for (const id of places) missing.add(id);
+    return { missing, places, authEvents, heads };
   }
 
   #outlier(pdu: Pdu, { authEvents }: Referred): Judgement {
@@ -194,25 +259,54 @@ export class Judge {
    * @throws ROOM_RESOLUTION_TOO_LARGE
    */
   #placed(event: VerifiedEvent, room: Room, { authEvents, heads }: Referred): Judgement {
-    const { pdu } = event;
+    const { pdu, outlier } = event;
     const before = this.#before(event, room, heads);
     const unchanged = unchangedBy(before);
+    const isPartial =
+      event.isPartial === true || (event.givenState === undefined && heads.some((head) => head.isPartial));
+    // Its own auth events refused it, and they are the same.
+    if (outlier?.verdict === 'rejected') return { ...rejectedAgain(outlier, unchanged), isPartial };
     const [refused] = failed(this.#checks(pdu, authEvents, room, before.root));
-    if (refused !== undefined) return rejected(refused, unchanged);
+    if (refused !== undefined) return { ...rejected(refused, unchanged), isPartial };
 
     const roots = { ...unchanged, after: room.states.put(before.root, pdu) };
     const current = room.current().root;
-    const softFail = this.#softFail(pdu, room, before.root, current);
-    return softFail === undefined ? accepted(roots) : rejected(softFail, { ...roots, current });
+    // What is new is asked of the current state: not history, nor what shows that the current state is old.
+    const isNew = event.backfilled !== true && event.rewrites !== true;
+    const softFail = isNew ? this.#softFail(pdu, room, before.root, current) : undefined;
+    const judgement = softFail === undefined ? accepted(roots) : rejected(softFail, { ...roots, current });
+    return { ...judgement, isPartial };
   }
 
-  #before({ givenState }: VerifiedEvent, room: Room, heads: readonly KnownEvent[]): ResolvedState {
+  #before(
+    { givenState, givenEntries }: VerifiedEvent,
+    room: Room,
+    heads: readonly KnownEvent[],
+  ): ResolvedState {
     if (givenState === undefined) return this.#resolver.after(room, heads);
-    const updates = givenState.flatMap((id) => {
-      const event = this.#known.pdu(id);
-      return event?.stateKey === undefined ? [] : [{ type: event.type, stateKey: event.stateKey, event }];
-    });
-    return { root: room.states.update(EMPTY_ROOT, updates), traceId: undefined };
+    return { root: this.#given(givenState, room, givenEntries), traceId: undefined };
+  }
+
+  /** The state of these events, made from the current one, which is likely near: the two share nodes. */
+  #given(givenState: readonly EventId[], room: Room, entries: VerifiedEvent['givenEntries']): RootRef {
+    const { root } = room.current();
+    const given = new Set(givenState);
+    const updates = new Map<string, StateUpdate>();
+    for (const { type, stateKey, eventId } of room.states.entries(root)) {
+      if (!given.delete(eventId)) updates.set(keyOf(type, stateKey), { type, stateKey, event: undefined });
+    }
+    for (const id of given) {
+      const update = entries?.get(id) ?? this.#updateOf(id);
+      if (update !== undefined) updates.set(keyOf(update.type, update.stateKey), update);
+    }
+    return room.states.update(root, updates.values());
+  }
+
+  #updateOf(id: EventId): StateUpdate | undefined {
+    const known = this.#known.get(id);
+    if (known?.pdu.stateKey === undefined || known.verdict === 'rejected') return undefined;
+    const { type, stateKey } = known.pdu;
+    return { type, stateKey, event: known.pdu };
   }
 
   #heads(pdu: Pdu): KnownEvent[] {
@@ -255,7 +349,13 @@ const CODES = {
   auth_by_current_state: 'AUTH_BY_CURRENT_STATE',
 } as const;
 
-function rejected({ check, verdict }: Check, roots: RootsRow | undefined): Judgement {
+type StoredJudged = Extract<Judgement, { kind: 'stored' }>;
+
+function rejectedAgain({ code, reason }: KnownEvent, roots: RootsRow): StoredJudged {
+  return { kind: 'stored', verdict: 'rejected', code, reason, rule: undefined, roots };
+}
+
+function rejected({ check, verdict }: Check, roots: RootsRow | undefined): StoredJudged {
   return {
     kind: 'stored',
     verdict: check === 'auth_by_current_state' ? 'soft_failed' : 'rejected',
@@ -266,7 +366,7 @@ function rejected({ check, verdict }: Check, roots: RootsRow | undefined): Judge
   };
 }
 
-function accepted(roots: RootsRow | undefined): Judgement {
+function accepted(roots: RootsRow | undefined): StoredJudged {
   return { kind: 'stored', verdict: 'accepted', code: 'OK', reason: '', rule: undefined, roots };
 }
 

@@ -32,6 +32,11 @@ export class Lane<Arrival> {
     this.#actions = actions;
   }
 
+  /** Arrivals whose turn has not come. */
+  get waiting(): number {
+    return this.#queue.length - this.#head;
+  }
+
   /** Adds an arrival at the end; `fail` gets what its evaluation, or taking it, throws. */
   add(arrival: Promise<Arrival> | Arrival, fail: (error: unknown) => void): void {
     // A rejection must not count as unhandled while it waits for its turn.

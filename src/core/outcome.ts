@@ -7,7 +7,7 @@ import type { StoredVerdict } from '../store/records.js';
  * - `accepted`: stored, in the room's timeline; a state event changed the state after it
  * - `soft_failed`: stored with its state, but not allowed by the current state: no extremity, not shown to clients
  * - `rejected`: stored with its reason; it changes nothing
- * - `duplicate`: known already; `known` says what became of it
+ * - `duplicate`: known already, with its place unless it came as an outlier again; `known` says what became of it
  * - `dropped`: malformed, unsigned, of an unknown room: nothing is stored
  * - `waiting`: stored aside until the events it refers to arrive
  */
@@ -29,7 +29,12 @@ export interface Verdict {
   readonly rule?: string;
   /** For a duplicate: the verdict of the event that is known. */
   readonly known?: StoredVerdict;
+  /** For `waiting`: what it waits for, the first `MISSING_MAX`. */
+  readonly missing?: readonly EventId[];
 }
+
+/** Missing events named in a verdict, at most. */
+export const MISSING_MAX = 1_000;
 
 /** Codes of verdicts that are not the code of an error, with what each means. */
 export const VERDICT_CODES = {
@@ -47,6 +52,12 @@ export const VERDICT_CODES = {
   ROOM_UNKNOWN: 'Its room is not known, and nobody said which version it has.',
   ROOM_VERSION_UNKNOWN: 'Its room has a version that stateroom does not speak.',
   SIGNATURE_INVALID: 'A signature that it needs is missing or does not verify.',
+  AUTH_EVENTS_MISSING:
+    'It cites events that are neither known nor among those given with it, or were dropped.',
+  AUTH_EVENTS_CIRCULAR: 'It cites itself, directly or through others.',
+  OTHER_ROOM: 'It is an event of another room.',
+  NOT_STATE: 'It is no state event, and was given as part of a state.',
+  STATE_KEY_TWICE: 'The state has another event at its key.',
   HORIZON_FULL: 'Too many events wait for missing ones already.',
   RESOLUTION_TOO_LARGE: 'Resolving the state before it would take more work than allowed.',
 } as const;

@@ -2,16 +2,30 @@
 //
 // A listener reads the store behind the watermark at its own pace, so that it needs no queue here, misses
 // nothing after a crash (at least once, from the position it kept), and never holds up the writer. One that
-// says how far it may lag holds up the intake instead.
+// says how far it may lag holds up the intake instead. What was committed last is at hand, until all listeners
+// have it: those that keep up read nothing.
 
+import type { GroupEvent } from '../store/commit-group.js';
 import type { EventRow } from '../store/records.js';
 import type { Store } from '../store/store.js';
+import type { CoreObserver } from './observer.js';
 
 /** Events released together, in commit order. */
 export interface ReleasedGroup {
   readonly seqFirst: number;
   readonly seqLast: number;
-  readonly events: ReadonlyArray<{ readonly seq: number; readonly row: EventRow }>;
+  readonly events: readonly ReleasedEvent[];
+}
+
+/** An event as it is stored at its seq. One that was released as an outlier comes again when it gets its place. */
+export interface ReleasedEvent {
+  readonly seq: number;
+  readonly row: EventRow;
+  /**
+   * Its place in the room's timeline: the seq, or a negative number for history that was fetched later, which is
+   * nothing new; undefined where it has none (outliers, rejected, soft failed).
+   */
+  readonly timelineOrder: number | undefined;
 }
 
 export interface ReleaseOptions {
@@ -26,23 +40,35 @@ export interface ReleaseOptions {
 }
 
 const GROUP_MAX = 500;
+/** Events at hand, and their bytes, at most. */
+const AT_HAND_MAX = 2_000;
+const AT_HAND_BYTES_MAX = 4 * 1024 * 1024;
 
 interface Listener {
   position: number;
+  /** When the oldest commit that it was not given came; undefined when it was given all, or nobody asks. */
+  behindSince: number | undefined;
   readonly lagMax: number | undefined;
 }
 
 export class Release {
   readonly #store: Store;
+  readonly #observer: CoreObserver | undefined;
   readonly #listeners = new Set<Listener>();
   #watermark: number;
+  /** All that was committed after `#atHandAfter`. */
+  #atHand: ReleasedEvent[] = [];
+  #atHandAfter: number;
+  #atHandBytes = 0;
   #closed = false;
   #wake: (() => void)[] = [];
   #moved: (() => void)[] = [];
 
-  constructor(store: Store, watermark: number) {
+  constructor(store: Store, watermark: number, observer?: CoreObserver) {
     this.#store = store;
+    this.#observer = observer;
     this.#watermark = watermark;
+    this.#atHandAfter = watermark;
   }
 
   /** Seq of the newest committed event. */
@@ -50,9 +76,15 @@ export class Release {
     return this.#watermark;
   }
 
-  /** The writer committed up to this seq. */
-  advance(seq: number): void {
+  /** The writer committed up to this seq, these events after what it committed before. */
+  advance(seq: number, events: readonly GroupEvent[]): void {
     this.#watermark = seq;
+    if (this.#listeners.size > 0) this.#putAtHand(events);
+    else this.#dropAtHand();
+    if (this.#observer !== undefined) {
+      const now = performance.now();
+      for (const listener of this.#listeners) listener.behindSince ??= now;
+    }
     this.#wakeAll();
   }
 
@@ -72,7 +104,11 @@ export class Release {
 
   /** Commit groups after a position, in order, for ever: until closed, aborted or left by the caller. */
   async *released(options: ReleaseOptions = {}): AsyncGenerator<ReleasedGroup> {
-    const listener: Listener = { position: options.after ?? 0, lagMax: options.lagMax };
+    const listener: Listener = {
+      position: options.after ?? 0,
+      behindSince: undefined,
+      lagMax: options.lagMax,
+    };
     this.#listeners.add(listener);
     const wake = (): void => this.#wakeAll();
     options.signal?.addEventListener('abort', wake);
@@ -81,7 +117,9 @@ export class Release {
         if (listener.position < this.#watermark) {
           yield await this.#group(listener.position, options.groupMax ?? GROUP_MAX, (seq) => {
             listener.position = seq;
+            this.#delivered(listener);
           });
+          if (this.#atHand.length > 0 && this.#haveAll()) this.#dropAtHand();
           this.#notifyMoved();
         } else if (this.#closed) return;
         else await new Promise<void>((resolve) => this.#wake.push(resolve));
@@ -94,11 +132,51 @@ export class Release {
   }
 
   async #group(after: number, max: number, deliver: (seq: number) => void): Promise<ReleasedGroup> {
-    const events: { seq: number; row: EventRow }[] = [];
     const to = Math.min(this.#watermark, after + max);
-    for await (const [seq, row] of this.#store.events(after + 1, to + 1)) events.push({ seq, row });
+    const events = this.#eventsAtHand(after, to) ?? (await this.#eventsOfStore(after, to));
     deliver(to);
     return { seqFirst: after + 1, seqLast: to, events };
+  }
+
+  /** Undefined where the store must be asked: for what is gone here, and whether an outlier got its place since. */
+  #eventsAtHand(after: number, to: number): ReleasedEvent[] | undefined {
+    if (after < this.#atHandAfter) return undefined;
+    const events = this.#atHand.filter(({ seq }) => seq > after && seq <= to);
+    return events.some(({ row }) => row.isOutlier) ? undefined : events;
+  }
+
+  async #eventsOfStore(after: number, to: number): Promise<ReleasedEvent[]> {
+    const events: ReleasedEvent[] = [];
+    for await (const [seq, row] of this.#store.events(after + 1, to + 1))
+      events.push(releasedEvent(seq, row));
+    return events;
+  }
+
+  #putAtHand(events: readonly GroupEvent[]): void {
+    for (const { seq, row } of events) {
+      this.#atHand.push(releasedEvent(seq, row));
+      this.#atHandBytes += row.bytes.length;
+    }
+    if (this.#atHand.length > AT_HAND_MAX || this.#atHandBytes > AT_HAND_BYTES_MAX) this.#dropAtHand();
+  }
+
+  /** Whoever does not have it yet reads it from the store. */
+  #dropAtHand(): void {
+    this.#atHand = [];
+    this.#atHandAfter = this.#watermark;
+    this.#atHandBytes = 0;
+  }
+
+  #haveAll(): boolean {
+    for (const { position } of this.#listeners) if (position < this.#watermark) return false;
+    return true;
+  }
+
+  #delivered(listener: Listener): void {
+    if (listener.behindSince === undefined) return;
+    const now = performance.now();
+    this.#observer?.phase('release', now - listener.behindSince);
+    listener.behindSince = listener.position < this.#watermark ? now : undefined;
   }
 
   #isBlocked(): boolean {
@@ -115,4 +193,9 @@ export class Release {
   #notifyMoved(): void {
     if (this.#moved.length > 0 && !this.#isBlocked()) for (const moved of this.#moved.splice(0)) moved();
   }
+}
+
+function releasedEvent(seq: number, row: EventRow): ReleasedEvent {
+  const isShown = row.verdict === 'accepted' && !row.isOutlier;
+  return { seq, row, timelineOrder: isShown ? (row.timelineOrder ?? seq) : undefined };
 }

@@ -32,15 +32,16 @@ export class Replay {
     const { known, writer, judge } = this.#path;
     const event = this.#event(seq, row);
     const { judgement, room } = judge.replay(event, row);
+    const { outlier } = event;
     const fields = { event_id: row.eventId, room_id: row.roomId };
     if (room === undefined || judgement.kind !== 'stored') {
       throw new StoreCorruptError(`event ${row.eventId} comes before its room begins`, fields);
     }
     writer.takeSeq(seq);
-    let decided = { ...knownEvent(seq, event, judgement), isPartial: row.isPartial };
+    let decided = { ...knownEvent(seq, event, judgement, room), isPartial: row.isPartial };
     const chain = chainOf(decided, known);
     known.addPending(decided, chain);
-    room.add(decided);
+    room.add(decided, outlier);
     decided = withRoomState(decided, room);
     known.addPending(decided, chain);
     const given = this.#store.given(seq);
@@ -71,8 +72,19 @@ export class Replay {
     const pdu = pduOfRow(row);
     const given = row.hasGivenState ? this.#store.given(seq) : undefined;
     const needed =
-      row.isOutlier || given !== undefined ? pdu.authEvents : [...pdu.authEvents, ...pdu.prevEvents];
-    const missing = needed.find((id) => !this.#path.known.has(id));
+      row.isOutlier || given !== undefined || pdu.rules.isInternal
+        ? pdu.authEvents
+        : [...pdu.authEvents, ...pdu.prevEvents];
+    const { known } = this.#path;
+    const missing = needed.find((id) => !known.has(id));
+    const outlier = row.outlierSeq === undefined ? undefined : known.get(row.eventId);
+    if (outlier?.seq !== row.outlierSeq) {
+      throw new StoreCorruptError(`event ${row.eventId} was an outlier that is not stored before it`, {
+        event_id: row.eventId,
+        room_id: row.roomId,
+        seq: row.outlierSeq,
+      });
+    }
     if (missing !== undefined || (row.hasGivenState && given === undefined)) {
       const what = missing ?? 'the state before it that was given';
       throw new StoreCorruptError(`event ${row.eventId} refers to ${what}, which is not stored before it`, {
@@ -89,6 +101,10 @@ export class Replay {
       receivedAt: row.receivedAt,
       asOutlier: row.isOutlier,
       givenState: given?.map((at) => this.#idAt(at, row)),
+      backfilled: row.timelineOrder !== undefined,
+      rewrites: row.rewrites === true,
+      ...(row.timelineOrder === undefined ? {} : { timelineOrder: row.timelineOrder }),
+      ...(outlier === undefined ? {} : { outlier }),
     };
   }
 

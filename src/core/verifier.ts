@@ -11,10 +11,10 @@ import { parsePdu } from '../event/parse.js';
 import type { Pdu } from '../event/pdu.js';
 import { receiveJson, verifyReceived } from '../event/receive.js';
 import type { RoomVersionRules } from '../event/rules.js';
-import { type PublicKeys, requiredSigners } from '../event/verify.js';
+import { keysAtEvent, type PublicKeys, requiredSigners } from '../event/verify.js';
 import { concatBytes } from '../lib/bytes.js';
 import { badSignature, type Refusal, refusalOf } from './refusal.js';
-import { type CheckedOne, keyName, type VerifyBatch } from './verify-worker.js';
+import { type CheckedOne, keyName, overdueName, type VerifyBatch } from './verify-worker.js';
 
 /** An event whose form, hash and signatures are right. */
 export interface CheckedPdu {
@@ -33,6 +33,8 @@ export interface Unverified {
 /** Checks form, content hash and signatures; never throws for what an event holds. */
 export interface Verifier {
   verify(event: Unverified): Promise<CheckedPdu | Refusal> | CheckedPdu | Refusal;
+  /** The same for many at once; answers are in their order. */
+  verifyAll(events: readonly Unverified[]): Promise<readonly (CheckedPdu | Refusal)[]>;
   close(): Promise<void>;
 }
 
@@ -70,6 +72,10 @@ class InPlaceVerifier implements Verifier {
     } catch (error) {
       return refusalOf(error, undefined);
     }
+  }
+
+  async verifyAll(events: readonly Unverified[]): Promise<readonly (CheckedPdu | Refusal)[]> {
+    return events.map((event) => this.verify(event));
   }
 
   async close(): Promise<void> {}
@@ -120,10 +126,7 @@ class PooledVerifier implements Verifier {
   }
 
   async #run(queued: readonly Queued[]): Promise<void> {
-    const batch = packBatch(queued, this.#keys);
-    const results = (await this.#pool.run(batch, {
-      transferList: [batch.bytes.buffer as ArrayBuffer],
-    })) as CheckedOne[];
+    const results = await this.#check(queued.map(({ event }) => event));
     queued.forEach(({ event, resolve, reject }, i) => {
       try {
         resolve(resultOf(event, results[i]));
@@ -133,21 +136,44 @@ class PooledVerifier implements Verifier {
     });
   }
 
+  async verifyAll(events: readonly Unverified[]): Promise<readonly (CheckedPdu | Refusal)[]> {
+    const batches: Promise<(CheckedPdu | Refusal)[]>[] = [];
+    for (let at = 0; at < events.length; at += BATCH_MAX) {
+      const batch = events.slice(at, at + BATCH_MAX);
+      const checked = this.#check(batch);
+      batches.push(checked.then((results) => batch.map((event, i) => resultOf(event, results[i]))));
+    }
+    return (await Promise.all(batches)).flat();
+  }
+
+  async #check(events: readonly Unverified[]): Promise<CheckedOne[]> {
+    const batch = packBatch(events, this.#keys);
+    const transferList = [batch.bytes.buffer as ArrayBuffer];
+    return (await this.#pool.run(batch, { transferList })) as CheckedOne[];
+  }
+
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
 }
 
 /** All bytes of a batch in one transferable buffer, each key that it may need once. */
-function packBatch(queued: readonly Queued[], keys: PublicKeys | undefined): VerifyBatch {
+function packBatch(events: readonly Unverified[], keys: PublicKeys | undefined): VerifyBatch {
   const needed = new Map<string, Uint8Array>();
-  if (keys !== undefined) for (const { event } of queued) collectKeys(event, keys, needed);
-  const parts = [...queued.map(({ event }) => event.bytes), ...needed.values()];
+  const overdue: string[] = [];
+  if (keys !== undefined) {
+    events.forEach((event, i) => {
+      const missing = collectKeys(event, keysAtEvent(event.json, event.rules, keys), needed);
+      for (const name of missing) overdue.push(overdueName(i, name));
+    });
+  }
+  const parts = [...events.map(({ bytes }) => bytes), ...needed.values()];
   return {
     bytes: concatBytes(...parts),
     lengths: parts.map(({ length }) => length),
-    versions: queued.map(({ event }) => event.rules.version),
+    versions: events.map(({ rules }) => rules.version),
     keyNames: [...needed.keys()],
+    overdue,
     verifies: keys !== undefined,
   };
 }
@@ -155,19 +181,26 @@ function packBatch(queued: readonly Queued[], keys: PublicKeys | undefined): Ver
 /** Most keys of one server that are looked up for an event: its signatures are a stranger's list. */
 const KEYS_OF_SIGNER_MAX = 8;
 
-function collectKeys(event: Unverified, keys: PublicKeys, needed: Map<string, Uint8Array>): void {
+/**
+ * Adds the keys that an event may need. @returns names of those that others of the batch need and it may not use:
+ * they were not good any more when it was sent
+ */
+function collectKeys(event: Unverified, keys: PublicKeys, needed: Map<string, Uint8Array>): string[] {
   const signatures = own(event.json, 'signatures');
-  if (!isObject(signatures)) return;
+  if (!isObject(signatures)) return [];
+  const missing: string[] = [];
   for (const server of requiredSigners(event.json, event.rules)) {
     const ofServer = own(signatures, server);
     if (!isObject(ofServer)) continue;
     for (const keyId of Object.keys(ofServer).slice(0, KEYS_OF_SIGNER_MAX)) {
       const name = keyName(server, keyId);
-      if (needed.has(name)) continue;
+      if (needed.has(name) && !event.rules.enforcesKeyValidity) continue;
       const publicKey = keys(server, keyId);
-      if (publicKey !== undefined) needed.set(name, publicKey);
+      if (publicKey === undefined) missing.push(name);
+      else needed.set(name, publicKey);
     }
   }
+  return event.rules.enforcesKeyValidity ? missing : [];
 }
 
 function resultOf(event: Unverified, result: CheckedOne | undefined): CheckedPdu | Refusal {

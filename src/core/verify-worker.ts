@@ -15,6 +15,8 @@ export interface VerifyBatch {
   readonly versions: readonly RoomVersion[];
   /** `keyName` of each key. */
   readonly keyNames: readonly string[];
+  /** `overdueName` of keys that an event may not use: they were not good any more when it was sent. */
+  readonly overdue: readonly string[];
   /** Are signatures to be verified at all? */
   readonly verifies: boolean;
 }
@@ -33,12 +35,18 @@ export function keyName(server: string, keyId: string): string {
   return `${server} ${keyId}`;
 }
 
+/** What a key is called that the event of that number in its batch may not use. */
+export function overdueName(index: number, name: string): string {
+  return `${index} ${name}`;
+}
+
 /** The thread's task. */
 export default function checkBatch({
   bytes,
   lengths,
   versions,
   keyNames,
+  overdue,
   verifies,
 }: VerifyBatch): CheckedOne[] {
   let at = 0;
@@ -47,10 +55,15 @@ export default function checkBatch({
     return bytes.subarray(at - length, at);
   });
   const known = new Map(keyNames.map((name, i) => [name, parts[versions.length + i]]));
-  const keys: PublicKeys | undefined = verifies
-    ? (server, keyId) => known.get(keyName(server, keyId))
-    : undefined;
-  return versions.map((version, i) => checkOne(parts[i] ?? NO_BYTES, version, keys));
+  const refused = new Set(overdue);
+  const keysOf = (index: number): PublicKeys | undefined => {
+    if (!verifies) return undefined;
+    return (server, keyId) => {
+      const name = keyName(server, keyId);
+      return refused.size > 0 && refused.has(overdueName(index, name)) ? undefined : known.get(name);
+    };
+  };
+  return versions.map((version, i) => checkOne(parts[i] ?? NO_BYTES, version, keysOf(i)));
 }
 
 const NO_BYTES = new Uint8Array(0);

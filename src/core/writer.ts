@@ -14,11 +14,13 @@ import {
   type GroupEvent,
   type QueueChange,
   type RecordChange,
+  type RowChange,
 } from '../store/commit-group.js';
 import type { Counters } from '../store/records.js';
 import { recordHeader } from '../store/node-records.js';
 import type { Store } from '../store/store.js';
 import type { Draft } from '../tree/draft.js';
+import type { CoreObserver } from './observer.js';
 
 /** One decision on its way to the store. */
 export interface Decision {
@@ -29,9 +31,22 @@ export interface Decision {
   readonly queues: readonly QueueChange[];
   /** Older records of nodes that change with it. */
   readonly changedRecords?: readonly RecordChange[];
+  /** Events of the room that go, or lose their place, with it. */
+  readonly collected?: CollectedEvents;
   /** Called once it is committed, or with the error that prevented it. */
   readonly settle: (error?: unknown) => void;
 }
+
+/** What becomes of events that are collected. */
+export interface CollectedEvents {
+  readonly rows: readonly RowChange[];
+  /** How many go, and how many of them are state events. */
+  readonly events: number;
+  readonly stateEvents: number;
+}
+
+/** Told of each group with events: everything up to this seq is committed, these events last. */
+export type CommitListener = (seq: number, events: readonly GroupEvent[]) => void;
 
 /** New nodes of one room's state. */
 interface KeptDraft {
@@ -42,7 +57,8 @@ interface KeptDraft {
 export class Writer {
   readonly #store: Store;
   readonly #known: KnownEvents;
-  readonly #onCommit: (seq: number) => void;
+  readonly #onCommit: CommitListener;
+  readonly #observer: CoreObserver | undefined;
   readonly #counters: { -readonly [Name in keyof Counters]: Counters[Name] };
   #decisions: Decision[] = [];
   #drafts: KeptDraft[] = [];
@@ -53,10 +69,11 @@ export class Writer {
   /** Commit groups written, and events in them. */
   readonly stats = { groups: 0, events: 0, groupEventsMax: 0 };
 
-  constructor(store: Store, known: KnownEvents, onCommit: (seq: number) => void) {
+  constructor(store: Store, known: KnownEvents, onCommit: CommitListener, observer?: CoreObserver) {
     this.#store = store;
     this.#known = known;
     this.#onCommit = onCommit;
+    this.#observer = observer;
     this.#counters = store.counters();
   }
 
@@ -155,6 +172,7 @@ export class Writer {
   async #commit(decisions: readonly Decision[]): Promise<void> {
     const drafts = this.#drafts.splice(0);
     let group: CommitGroup;
+    const start = performance.now();
     try {
       group = this.#group(decisions, drafts);
       await this.#store.write(group);
@@ -162,6 +180,7 @@ export class Writer {
       this.#fail(error, decisions);
       return;
     }
+    this.#observer?.phase('commit', performance.now() - start);
     for (const { draft } of drafts) draft.committed();
     for (const { stored } of decisions) {
       if (stored !== undefined) this.#known.committed(stored.known, stored.row.row.bytes.length);
@@ -170,7 +189,7 @@ export class Writer {
     this.stats.events += group.events.length;
     this.stats.groupEventsMax = Math.max(this.stats.groupEventsMax, group.events.length);
     const last = group.events.at(-1);
-    if (last !== undefined) this.#onCommit(last.seq);
+    if (last !== undefined) this.#onCommit(last.seq, group.events);
     for (const { settle } of decisions) settle();
   }
 
@@ -185,15 +204,22 @@ export class Writer {
     }
     const changedRecords = decisions.flatMap((decision) => decision.changedRecords ?? []);
     const counters = this.#counters;
+    const collected = decisions.flatMap((decision) => decision.collected ?? []);
     const { nodeRecords, nodeBytes } = countChanges(counters, changedRecords);
-    counters.events += events.length;
-    counters.stateEvents += events.filter(({ stateKey }) => stateKey !== undefined).length;
+    const isNew = events.filter(({ row }) => row.outlierSeq === undefined);
+    counters.events += isNew.length;
+    counters.stateEvents += isNew.filter(({ stateKey }) => stateKey !== undefined).length;
+    for (const gone of collected) {
+      counters.events -= gone.events;
+      counters.stateEvents -= gone.stateEvents;
+    }
     counters.nodeRecords = nodeRecords + nodes.length;
     counters.nodeBytes = nodes.reduce((sum, { bytes }) => sum + bytes.length, nodeBytes);
     return {
       events,
       nodes,
       changedRecords,
+      changedRows: collected.flatMap(({ rows }) => rows),
       rooms: [...rooms].map((room) => room.toRow()),
       traces: this.#traces.splice(0),
       cited: [...cited],

@@ -3,15 +3,20 @@
 import type { EventId, RoomId, ServerName, UserId } from '../event/ids.js';
 import { canonicalJson } from '../event/canonical.js';
 import { serverOf } from '../event/ids.js';
-import type { JsonObject } from '../event/json.js';
+import { isObject, type JsonObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
-import { rulesOf } from '../event/rules.js';
-import type { SigningKey } from '../event/signing.js';
+import { type RoomVersionRules, rulesOf } from '../event/rules.js';
+import { cosignEvent, signEvent, type SigningKey } from '../event/signing.js';
 import type { PublicKeys } from '../event/verify.js';
 import { Core } from '../core/core.js';
+import type { HistoryBatch } from '../core/history.js';
 import type { InternalRecord, InternalRooms } from '../core/internal.js';
+import type { JoinAnswer, JoinOutcome } from '../core/join.js';
+import { bytesOfPdu, type PduInput } from '../core/join-answer.js';
+import type { CoreObserver } from '../core/observer.js';
 import type { Verdict, VerdictCounts } from '../core/outcome.js';
 import type { ReleasedGroup, ReleaseOptions } from '../core/release.js';
+import { DurableQueue } from '../core/queues.js';
 import { createVerifier } from '../core/verifier.js';
 import { utf8 } from '../lib/bytes.js';
 import type { Answer, AnswerOf } from '../reader/answer.js';
@@ -22,14 +27,14 @@ import { why, type Why, type WhyOptions } from '../reader/explain/why.js';
 import { Reader, type Side } from '../reader/reader.js';
 import { InPlaceRunner, type Outcome, type QueryRunner, type RunOptions } from '../reader/runner.js';
 import type { StateView } from '../reader/state-view.js';
-import type { HorizonLimits } from '../room/graph/horizon.js';
+import type { HorizonLimits, WaitingEvent } from '../room/graph/horizon.js';
 import type { TraceRecord } from '../room/graph/state-resolver.js';
 import { positionOf } from '../room/state/key.js';
 import type { StateChange } from '../room/resolution/contract.js';
 import { Store } from '../store/store.js';
 import { NodeCache } from '../tree/cache.js';
 import { StateTree } from '../tree/tree.js';
-import { buildLocalEvent, type LocalTemplate } from './local-events.js';
+import { buildLocalEvent, type DraftEvent, draftEvent, type LocalTemplate } from './local-events.js';
 import { ForbiddenError, NotLocalError } from './errors.js';
 
 /** How to open an engine. */
@@ -59,6 +64,8 @@ export interface EngineOptions {
   readonly onStateReset?: (traceId: string, record: TraceRecord) => void;
   /** What became of an event that was answered `waiting` before. */
   readonly onLateVerdict?: (verdict: Verdict) => void;
+  /** Who is told how long things take. */
+  readonly observer?: CoreObserver;
 }
 
 /** What is said of an incoming event beside its bytes. */
@@ -71,6 +78,15 @@ export interface ReceiveOptions {
   readonly asOutlier?: boolean;
   /** The state before it, by ids of known events, where its history is missing. */
   readonly givenState?: readonly EventId[];
+  /**
+   * It belongs to history that is fetched later: it goes before all that the room's timeline has, and changes
+   * nothing of what the room is now. For several at once see `receiveHistory`.
+   */
+  readonly backfilled?: boolean;
+  /** With a given state: nothing was seen of the room for a while; it becomes the only forward extremity. */
+  readonly rewrites?: boolean;
+  /** The given state is known to be incomplete. */
+  readonly isPartial?: boolean;
 }
 
 /** What lands with an event. */
@@ -109,8 +125,9 @@ export async function openEngineOn(store: Store, options: EngineOptions = {}): P
     ...(options.horizon === undefined ? {} : { horizon: options.horizon }),
     ...(options.onStateReset === undefined ? {} : { onStateReset: options.onStateReset }),
     ...(options.onLateVerdict === undefined ? {} : { onLateVerdict: options.onLateVerdict }),
+    ...(options.observer === undefined ? {} : { observer: options.observer }),
   });
-  const reader = new Reader(store, tree);
+  const reader = new Reader(store, tree, core.known);
   try {
     return new Engine(store, core, reader, await openRunner(reader, options), options);
   } catch (error) {
@@ -150,9 +167,68 @@ export class Engine {
    * @param pdu federation format: bytes, text, or parsed JSON
    * @throws CORE_CLOSED, STORE_WRITE_FAILED
    */
-  receive(pdu: Uint8Array | string | JsonObject, options: ReceiveOptions = {}): Promise<Verdict> {
+  receive(pdu: PduInput, options: ReceiveOptions = {}): Promise<Verdict> {
     const { from = '', ...rest } = options;
-    return this.core.receive({ bytes: bytesOf(pdu), from, ...rest });
+    return this.core.receive({ bytes: bytesOfPdu(pdu), from, ...rest });
+  }
+
+  /**
+   * Takes the answer to send_join: the room is here, with the join as its only forward extremity, when this
+   * resolves. A room that is known already goes on from the join.
+   * @throws CORE_JOIN_REFUSED when the join, what it rests on, or the answer as a whole is bad; CORE_CLOSED,
+   *   STORE_WRITE_FAILED
+   */
+  receiveJoin(answer: JoinAnswer): Promise<JoinOutcome> {
+    return this.core.receiveJoin(answer);
+  }
+
+  /**
+   * Takes a batch of history of one room, in any order: each event gets its place after those that it follows,
+   * and the batch its places in the timeline before all that is there.
+   * @returns the verdicts in the order given
+   * @throws CORE_CLOSED, STORE_WRITE_FAILED
+   */
+  receiveHistory(pdus: readonly PduInput[], batch: HistoryBatch): Promise<readonly Verdict[]> {
+    return this.core.receiveHistory(pdus.map(bytesOfPdu), batch);
+  }
+
+  /** Events that wait for others, oldest first. */
+  waiting(): Iterable<WaitingEvent> {
+    return this.core.horizon.waiting();
+  }
+
+  /** Accepted events that no accepted event follows. @throws READER_ROOM_UNKNOWN */
+  forwardExtremities(roomId: string): readonly EventId[] {
+    return this.reader.room(roomId).forwardExtremities;
+  }
+
+  /**
+   * Where history is missing: events without a place that events with one follow. What `/backfill` is asked for.
+   * @throws READER_ROOM_UNKNOWN
+   */
+  backwardExtremities(roomId: string): readonly EventId[] {
+    return this.reader.room(roomId).backwardExtremities;
+  }
+
+  /**
+   * An event of any server's user on the room's current state and forward extremities, for that server to hash and
+   * sign, and whether the current state allows it.
+   * @throws READER_ROOM_UNKNOWN; what `buildEvent` throws for a malformed template
+   */
+  draft(roomId: string, template: LocalTemplate): DraftEvent {
+    return draftEvent(this.core, roomId as RoomId, template, this.#now());
+  }
+
+  /**
+   * The event with this server's signature added, and with its content hash where it has none.
+   * @throws ENGINE_NOT_LOCAL without server name and key; ENGINE_FORBIDDEN for an unknown room version;
+   *   EVENT_NOT_CANONICAL
+   */
+  sign(event: JsonObject, roomVersion: string): JsonObject {
+    const { serverName, key } = this.#signer();
+    const rules = knownRules(roomVersion);
+    const sign = isObject(own(event, 'hashes')) ? cosignEvent : signEvent;
+    return sign(event, rules, serverName, key);
   }
 
   /**
@@ -174,6 +250,11 @@ export class Engine {
     return this.core.internal;
   }
 
+  /** A durable queue of that name; two objects of one name are the same queue. */
+  queue<T>(name: string): DurableQueue<T> {
+    return new DurableQueue<T>(name, this.store, this.core.writer);
+  }
+
   /**
    * Creates a room with its create event; membership and the rest are sent after it.
    * @returns the create event; its `roomId` names the room
@@ -184,8 +265,7 @@ export class Engine {
     options: { readonly roomVersion?: string; readonly content?: JsonObject } = {},
   ): Promise<Pdu> {
     const { serverName, key } = this.#identity(sender);
-    const rules = rulesOf(options.roomVersion ?? '12');
-    if (rules === undefined) throw new ForbiddenError(`there is no room version ${options.roomVersion}`);
+    const rules = knownRules(options.roomVersion ?? '12');
     const content = { ...options.content, room_version: rules.version };
     return this.#create(undefined, () =>
       buildLocalEvent(
@@ -217,12 +297,17 @@ export class Engine {
   }
 
   #identity(sender: string): { readonly serverName: ServerName; readonly key: SigningKey } {
+    const signer = this.#signer();
+    if (serverOf(sender as UserId) !== signer.serverName) {
+      throw new NotLocalError(`${sender} is not a user of ${signer.serverName}`, { sender });
+    }
+    return signer;
+  }
+
+  #signer(): { readonly serverName: ServerName; readonly key: SigningKey } {
     const { serverName, signingKey } = this.#options;
     if (serverName === undefined || signingKey === undefined) {
       throw new NotLocalError('this engine was opened without a server name and a signing key');
-    }
-    if (serverOf(sender as UserId) !== serverName) {
-      throw new NotLocalError(`${sender} is not a user of ${serverName}`, { sender });
     }
     return { serverName: serverName as ServerName, key: signingKey };
   }
@@ -292,7 +377,8 @@ export class Engine {
   }
 }
 
-function bytesOf(pdu: Uint8Array | string | JsonObject): Uint8Array {
-  if (pdu instanceof Uint8Array) return pdu;
-  return utf8(typeof pdu === 'string' ? pdu : JSON.stringify(pdu));
+function knownRules(roomVersion: string): RoomVersionRules {
+  const rules = rulesOf(roomVersion);
+  if (rules === undefined) throw new ForbiddenError(`there is no room version ${roomVersion}`);
+  return rules;
 }

@@ -49,6 +49,11 @@ export function parseHashRoomId(text: string): RoomId | undefined {
   return isSigilHash(text, '!', HASH_BASE64URL) ? (text as RoomId) : undefined;
 }
 
+/** Is the text a room alias, `#localpart:server`? */
+export function isRoomAlias(text: string): boolean {
+  return text.indexOf(':') > 1 && isSigilLocalpartDomain(text, '#');
+}
+
 /** How a room version writes event ids. */
 export type EventIdFormat = 'field' | 'base64' | 'base64url';
 

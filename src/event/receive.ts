@@ -13,7 +13,13 @@ import { isObject, parseJson, type JsonObject, type JsonValue } from './json.js'
 import { checkEvent, MAX_EVENT_BYTES } from './parse.js';
 import type { Pdu } from './pdu.js';
 import type { RoomVersionRules } from './rules.js';
-import { requiredSigners, verifySigned, type PublicKeys, type SignatureVerdict } from './verify.js';
+import {
+  keysAtEvent,
+  requiredSigners,
+  verifySigned,
+  type PublicKeys,
+  type SignatureVerdict,
+} from './verify.js';
 
 /** Escapes make JSON text up to six times as long as its canonical form, and `unsigned` comes on top. */
 export const MAX_RECEIVED_BYTES = 8 * MAX_EVENT_BYTES;
@@ -59,7 +65,8 @@ export function receiveJson(json: JsonValue, rules: RoomVersionRules): ReceivedP
 
 /** Verifies the required signatures of a received event. */
 export function verifyReceived(received: ReceivedPdu, keys: PublicKeys): SignatureVerdict {
-  return verifySigned(received.pdu.json, received.signers, received.signedBytes, keys);
+  const { json, rules } = received.pdu;
+  return verifySigned(json, received.signers, received.signedBytes, keysAtEvent(json, rules, keys));
 }
 
 function matchesClaim(json: JsonObject, content: string): boolean {

@@ -67,6 +67,11 @@ export function signEvent(json: JsonObject, rules: HashRules, server: string, ke
   return withSignature(hashed, server, key, essentialText(takeApart(hashed, rules), rules));
 }
 
+/** The event as it is, hashes and all, with the server's signature over its redacted form added. @throws EVENT_NOT_CANONICAL */
+export function cosignEvent(json: JsonObject, rules: HashRules, server: string, key: SigningKey): JsonObject {
+  return withSignature(json, server, key, essentialText(takeApart(json, rules), rules));
+}
+
 function withSignature(json: JsonObject, server: string, key: SigningKey, text: string): JsonObject {
   const signatures = objectAt(json, 'signatures');
   const ofServer = { ...objectAt(signatures, server), [key.keyId]: toBase64(key.sign(utf8(text))) };

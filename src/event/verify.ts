@@ -14,10 +14,16 @@ import type { RoomVersionRules } from './rules.js';
 import { signedJsonText } from './signing.js';
 
 /**
- * The public key of a server, or undefined when it is not known or was not valid when the event was sent
- * (`enforcesKeyValidity`): who has the keys knows their times.
+ * The public key of a server, or undefined when it is not known, or was not valid at `validAt` where one is
+ * given: the event's own time, in room versions that enforce validity (`enforcesKeyValidity`).
  */
-export type PublicKeys = (server: string, keyId: string) => Uint8Array | undefined;
+export type PublicKeys = (server: string, keyId: string, validAt?: number) => Uint8Array | undefined;
+
+/** Keys as they were when the event was sent, where the room version asks for that. */
+export function keysAtEvent(json: JsonObject, rules: RoomVersionRules, keys: PublicKeys): PublicKeys {
+  const time = rules.enforcesKeyValidity ? own(json, 'origin_server_ts') : undefined;
+  return typeof time === 'number' ? (server, keyId) => keys(server, keyId, time) : keys;
+}
 
 /** Why a required signature does not count. */
 export type SignatureFault =
@@ -80,7 +86,7 @@ export function verifyEventSignatures(
   keys: PublicKeys,
 ): SignatureVerdict {
   const text = essentialText(takeApart(json, rules), rules);
-  return verifySigned(json, requiredSigners(json, rules), utf8(text), keys);
+  return verifySigned(json, requiredSigners(json, rules), utf8(text), keysAtEvent(json, rules, keys));
 }
 
 /** Has the server signed this object, which is no event (a key answer, a request, `signed` of an invite)? */

@@ -56,11 +56,14 @@ export class Reader {
   readonly events: KnownEvents;
   readonly #rootPlaces = new ClockCache<string, RootPlace>(ROOT_PLACES_KEPT);
 
-  /** @param tree shares its node cache with whoever gave it; without one the reader has its own */
-  constructor(store: Store, tree?: StateTree) {
+  /**
+   * @param tree shares its node cache with whoever gave it; without one the reader has its own
+   * @param sharing whose committed events, once parsed, the reader shares
+   */
+  constructor(store: Store, tree?: StateTree, sharing?: KnownEvents) {
     this.store = store;
     this.tree = tree ?? new StateTree(store, new NodeCache(NODE_CACHE_BYTES), positionOf);
-    this.events = new KnownEvents(store);
+    this.events = new KnownEvents(store, 'others', sharing);
   }
 
   /** @throws READER_EVENT_UNKNOWN */

@@ -14,6 +14,7 @@ import {
   metaKey,
   nodesKey,
   queueKey,
+  redactedKey,
   roomKey,
   rootsKey,
   timelineKey,
@@ -51,7 +52,7 @@ export interface GroupEvent {
   readonly timelineOrder: number | undefined;
   /** Undefined for outliers. */
   readonly roots: RootsRow | undefined;
-  /** Present for accepted and soft-failed state events. */
+  /** Present for accepted and soft-failed state events, unless they were outliers: then it is there already. */
   readonly chain: ChainRow | undefined;
   /** Present where the state before it was given, because its history is missing. */
   readonly givenState: GivenState | undefined;
@@ -74,11 +75,20 @@ export interface RecordChange {
   readonly lengthBefore: number;
 }
 
+/** A row put or taken away as it is, by its key. */
+export interface RowChange {
+  readonly key: Uint8Array;
+  /** Undefined takes the row away. */
+  readonly value: Uint8Array | undefined;
+}
+
 export interface CommitGroup {
   readonly events: readonly GroupEvent[];
   readonly nodes: ReadonlyArray<{ readonly record: number; readonly bytes: Uint8Array }>;
   /** Older records that change. */
   readonly changedRecords: readonly RecordChange[];
+  /** Older rows that change, of events that were collected. */
+  readonly changedRows: readonly RowChange[];
   /** Rooms as they stand after the group. */
   readonly rooms: readonly RoomRow[];
   readonly traces: ReadonlyArray<{ readonly id: string; readonly value: unknown }>;
@@ -97,6 +107,7 @@ export function emptyGroup(counters: Counters): CommitGroup {
     events: [],
     nodes: [],
     changedRecords: [],
+    changedRows: [],
     rooms: [],
     traces: [],
     cited: [],
@@ -130,6 +141,10 @@ export function putGroup(group: CommitGroup, { put, del }: RowSink): void {
     if (bytes === undefined) del(nodesKey(record));
     else put(nodesKey(record), asBuffer(bytes));
   }
+  for (const { key, value } of group.changedRows) {
+    if (value === undefined) del(asBuffer(key));
+    else put(asBuffer(key), asBuffer(value));
+  }
   for (const { record, bytes } of group.nodes) put(nodesKey(record), asBuffer(bytes));
   for (const room of group.rooms) put(roomKey(room.roomId), encodeRoom(room));
   for (const { id, value } of group.traces) put(traceKey(id), encodeValue(value));
@@ -153,8 +168,13 @@ export function putEvent(event: GroupEvent, put: (key: Buffer, value: Buffer) =>
   if (event.timelineOrder !== undefined) {
     put(timelineKey(event.roomNumber, event.timelineOrder), encodeNumber(seq));
   }
+  // An event that was an outlier has these rows already, under the seq that it had as such.
+  if (row.outlierSeq !== undefined) return;
   for (const id of event.prevEvents) put(edgeKey(id, 'prev', seq), NOTHING);
-  if (event.redacts !== undefined) put(edgeKey(event.redacts, 'redaction', seq), NOTHING);
+  if (event.redacts !== undefined) {
+    put(edgeKey(event.redacts, 'redaction', seq), NOTHING);
+    put(redactedKey(event.roomNumber, event.redacts), NOTHING);
+  }
   if (event.relatesTo !== undefined) put(edgeKey(event.relatesTo, 'relation', seq), NOTHING);
   if (event.stateKey !== undefined) {
     put(versionKey(event.roomNumber, event.type, event.stateKey, seq), NOTHING);

@@ -9,6 +9,7 @@
 // | `rooms`    | o      | room id                                    | what the room is now                |
 // | `timeline` | t      | room number, order                         | seq                                 |
 // | `edges`    | g      | referred id, kind, seq of the referrer     | nothing                             |
+// | `redacted` | d      | room number of the claim, redacted id       | nothing                             |
 // | `chains`   | a      | seq                                        | auth events, and who cited them before |
 // | `cited`    | c      | seq                                        | seq of the newest state event citing it |
 // | `versions` | v      | room number, type, state_key, seq          | nothing                             |
@@ -32,6 +33,7 @@ export const KEYSPACES = {
   rooms: 0x6f,
   timeline: 0x74,
   edges: 0x67,
+  redacted: 0x64,
   chains: 0x61,
   cited: 0x63,
   versions: 0x76,
@@ -49,7 +51,8 @@ export type EdgeKind = 'prev' | 'redaction' | 'relation';
 /** A seq at the end of a key. */
 const SEQ_BYTES = 6;
 
-const EDGE_KIND_BYTES: Record<EdgeKind, number> = { prev: 0x70, redaction: 0x72, relation: 0x72 + 1 };
+/** The byte that stands for each kind in a key. */
+export const EDGE_KINDS: Record<EdgeKind, number> = { prev: 0x70, redaction: 0x72, relation: 0x72 + 1 };
 
 /** A half-open key range, for iterators. */
 export interface KeyRange {
@@ -137,7 +140,10 @@ export function timelineRange(roomNumber: number, from?: number, to?: number): K
 }
 
 /** All keys of a room in a keyspace whose keys begin with the room's number. */
-export function roomNumberRange(keyspace: 'timeline' | 'versions', roomNumber: number): KeyRange {
+export function roomNumberRange(
+  keyspace: 'timeline' | 'versions' | 'redacted',
+  roomNumber: number,
+): KeyRange {
   const prefix = Buffer.alloc(5);
   prefix[0] = KEYSPACES[keyspace];
   prefix.writeUInt32BE(roomNumber, 1);
@@ -157,6 +163,29 @@ export function edgeRange(referredId: string, kind: EdgeKind): KeyRange {
   return { gte: prefix, lt: after(prefix) };
 }
 
+/** What the key of an edge says. */
+export function edgeOf(key: Buffer): {
+  readonly referredId: string;
+  readonly kind: number;
+  readonly seq: number;
+} {
+  const length = key[1] ?? 0;
+  return {
+    referredId: key.toString('utf8', 2, 2 + length),
+    kind: key[2 + length] ?? 0,
+    seq: numberOfKey(key),
+  };
+}
+
+/** An event that somebody in a room claims to redact, known or not: who does is in the edges. */
+export function redactedKey(roomNumber: number, eventId: string): Buffer {
+  const key = Buffer.allocUnsafe(5 + Buffer.byteLength(eventId));
+  key[0] = KEYSPACES.redacted;
+  key.writeUInt32BE(roomNumber, 1);
+  key.write(eventId, 5);
+  return key;
+}
+
 /** @param room bytes left free at the end */
 function edgePrefix(referredId: string, kind: EdgeKind, room = 0): Buffer {
   const length = Buffer.byteLength(referredId);
@@ -164,7 +193,7 @@ function edgePrefix(referredId: string, kind: EdgeKind, room = 0): Buffer {
   prefix[0] = KEYSPACES.edges;
   prefix[1] = length;
   prefix.write(referredId, 2);
-  prefix[2 + length] = EDGE_KIND_BYTES[kind];
+  prefix[2 + length] = EDGE_KINDS[kind];
   return prefix;
 }
 

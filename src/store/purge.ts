@@ -71,7 +71,7 @@ interface NumberedRoom {
 
 /** The room by its row, or by the mark of the purge that is to be finished. */
 function roomOf(store: Store, roomId: string): NumberedRoom {
-  const row = store.room(roomId as RoomId);
+  const row = store.roomRow(roomId as RoomId);
   if (row !== undefined) return { roomId: row.roomId, roomNumber: row.number };
   const unfinished = store.unfinishedWork();
   if (unfinished?.work === 'purge' && unfinished.roomId === roomId) {
@@ -103,7 +103,7 @@ class Purge {
     await this.#purgeBySeq();
     const records = await this.#purgeRecords();
     const { roomId, roomNumber } = this.#room;
-    for (const keyspace of ['timeline', 'versions'] as const) {
+    for (const keyspace of ['timeline', 'versions', 'redacted'] as const) {
       await this.#purgeKeys(roomNumberRange(keyspace, roomNumber), () => true);
     }
     await this.#purgeKeys(keyspaceRange('edges'), (key) => this.#has(numberOfKey(key)));
@@ -118,9 +118,10 @@ class Purge {
   async #findEvents(): Promise<number> {
     let events = 0;
     for await (const [key, value] of this.#frozen.rows(keyspaceRange('events'))) {
-      if (readable(() => decodeEvent(value))?.roomId !== this.#room.roomId) continue;
+      const row = readable(() => decodeEvent(value));
+      if (row?.roomId !== this.#room.roomId) continue;
       this.#add(numberOfKey(key));
-      events++;
+      if (row.outlierSeq === undefined) events++;
     }
     return events;
   }
@@ -207,7 +208,7 @@ async function countersNow(store: Store): Promise<Counters> {
   let stateEvents = 0;
   let nodeRecords = 0;
   let nodeBytes = 0;
-  for await (const _ of store.database.keys(keyspaceRange('events'))) events++;
+  for await (const _ of store.database.keys(keyspaceRange('ids'))) events++;
   for await (const _ of store.database.keys(keyspaceRange('versions'))) stateEvents++;
   for await (const value of store.database.values(keyspaceRange('nodes'))) {
     nodeRecords++;

@@ -27,10 +27,19 @@ export interface EventRow {
   readonly isRedacted: boolean;
   /** Its state before was given by the caller, because its history is missing. */
   readonly hasGivenState: boolean;
+  /** With a given state: it replaced all forward extremities, because nothing was seen of the room for a while. */
+  readonly rewrites?: true;
   readonly receivedFrom: string;
   /** Milliseconds since 1970. */
   readonly receivedAt: number;
   readonly bytes: Uint8Array;
+  /**
+   * The seq under which it was stored as an outlier before it got its place at this one. That row stays; rows of
+   * `chains`, `cited`, `edges` and `versions` go on naming it.
+   */
+  readonly outlierSeq?: number;
+  /** Negative: accepted, and part of history that was fetched later. Left out where the seq is the order. */
+  readonly timelineOrder?: number;
 }
 
 /** The state around one event. */
@@ -75,6 +84,10 @@ export interface RoomRow {
   /** State resets noticed at merges. */
   readonly stateResets: number;
   readonly isPartial: boolean;
+  /** Events without a place that events with one follow: history that is missing. */
+  readonly backwardExtremities: readonly EventId[];
+  /** The lowest order in the timeline of history that was fetched later; 0 while there is none. */
+  readonly timelineFirst: number;
 }
 
 /** Counters kept by the commit path. */
@@ -107,6 +120,11 @@ const OUTLIER = 1;
 const PARTIAL = 2;
 const REDACTED = 4;
 const GIVEN_STATE = 8;
+const REWRITES = 16;
+
+/** Fields of an event's row; those for few events come after them. */
+const EVENT_FIELDS = 10;
+const EVENT_FIELDS_MAX = 12;
 
 type RootTuple = [Uint8Array, number, number, number, number];
 
@@ -133,20 +151,47 @@ function unpack<T>(bytes: Uint8Array, what: string): T {
 }
 
 /** Guards the tuple's shape: a row that unpacks to something else is damaged. */
-function tuple<T extends readonly unknown[]>(bytes: Uint8Array, length: number, what: string): T {
+function tuple<T extends readonly unknown[]>(
+  bytes: Uint8Array,
+  length: number,
+  what: string,
+  lengthMax = length,
+): T {
   const value = unpack<T>(bytes, what);
-  if (!Array.isArray(value) || value.length !== length) {
+  const isRight = Array.isArray(value) && (value.length === length || value.length === lengthMax);
+  if (!isRight) {
     throw new StoreCorruptError(`a stored ${what} has the wrong shape; run \`stateroom fsck\``, { what });
   }
   return value;
 }
+
+type EventTuple = [
+  roomId: RoomId,
+  roomVersion: RoomVersion,
+  eventId: EventId,
+  verdict: number,
+  code: string,
+  reason: string,
+  flags: number,
+  receivedFrom: string,
+  receivedAt: number,
+  pdu: Uint8Array,
+  outlierSeq?: number | null,
+  timelineOrder?: number | null,
+];
 
 export function encodeEvent(row: EventRow): Buffer {
   const flags =
     (row.isOutlier ? OUTLIER : 0) |
     (row.isPartial ? PARTIAL : 0) |
     (row.isRedacted ? REDACTED : 0) |
-    (row.hasGivenState ? GIVEN_STATE : 0);
+    (row.hasGivenState ? GIVEN_STATE : 0) |
+    (row.rewrites === true ? REWRITES : 0);
+  const { outlierSeq, timelineOrder } = row;
+  const place =
+    outlierSeq === undefined && timelineOrder === undefined
+      ? []
+      : [outlierSeq ?? null, timelineOrder ?? null];
   return pack([
     row.roomId,
     row.roomVersion,
@@ -158,13 +203,14 @@ export function encodeEvent(row: EventRow): Buffer {
     row.receivedFrom,
     row.receivedAt,
     row.bytes,
+    ...place,
   ]);
 }
 
 export function decodeEvent(bytes: Uint8Array): EventRow {
-  const [roomId, roomVersion, eventId, verdict, code, reason, flags, receivedFrom, receivedAt, pdu] = tuple<
-    [RoomId, RoomVersion, EventId, number, string, string, number, string, number, Uint8Array]
-  >(bytes, 10, 'event');
+  const row = tuple<EventTuple>(bytes, EVENT_FIELDS, 'event', EVENT_FIELDS_MAX);
+  const [roomId, roomVersion, eventId, verdict, code, reason, flags, receivedFrom, receivedAt, pdu] = row;
+  const [, , , , , , , , , , outlierSeq, timelineOrder] = row;
   return {
     roomId,
     roomVersion,
@@ -176,9 +222,12 @@ export function decodeEvent(bytes: Uint8Array): EventRow {
     isPartial: (flags & PARTIAL) !== 0,
     isRedacted: (flags & REDACTED) !== 0,
     hasGivenState: (flags & GIVEN_STATE) !== 0,
+    ...((flags & REWRITES) === 0 ? {} : { rewrites: true as const }),
     receivedFrom,
     receivedAt,
     bytes: pdu,
+    ...(typeof outlierSeq === 'number' ? { outlierSeq } : {}),
+    ...(typeof timelineOrder === 'number' ? { timelineOrder } : {}),
   };
 }
 
@@ -232,6 +281,10 @@ export function decodeGiven(bytes: Uint8Array): GivenState {
   return seqs;
 }
 
+/** Fields of a room's row; before history could be missing there were fewer. */
+const ROOM_FIELDS = 14;
+const ROOM_FIELDS_MAX = 16;
+
 export function encodeRoom(row: RoomRow): Buffer {
   return pack([
     row.roomId,
@@ -248,6 +301,8 @@ export function encodeRoom(row: RoomRow): Buffer {
     row.softFailed,
     row.stateResets,
     row.isPartial,
+    row.backwardExtremities,
+    row.timelineFirst,
   ]);
 }
 
@@ -267,6 +322,8 @@ export function decodeRoom(bytes: Uint8Array): RoomRow {
     softFailed,
     stateResets,
     isPartial,
+    backwardExtremities = [],
+    timelineFirst = 0,
   ] = tuple<
     [
       RoomId,
@@ -283,8 +340,10 @@ export function decodeRoom(bytes: Uint8Array): RoomRow {
       number,
       number,
       boolean,
+      EventId[]?,
+      number?,
     ]
-  >(bytes, 14, 'room');
+  >(bytes, ROOM_FIELDS, 'room', ROOM_FIELDS_MAX);
   return {
     roomId,
     number,
@@ -300,6 +359,8 @@ export function decodeRoom(bytes: Uint8Array): RoomRow {
     softFailed,
     stateResets,
     isPartial,
+    backwardExtremities,
+    timelineFirst,
   };
 }
 

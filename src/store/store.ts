@@ -49,12 +49,15 @@ import {
   type RoomRow,
   type RootsRow,
 } from './records.js';
+import { RedactedIndex } from './redacted-index.js';
+import { addRedactedRows, SCHEMA_WITHOUT_REDACTED } from './upgrade.js';
 
 /** The schema this code reads and writes. Raised when a keyspace or a value changes shape. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const SCHEMA_KEY = 'schema';
 const WORK_KEY = 'work';
+const NO_VALUE = Buffer.alloc(0);
 
 /** Work that leaves the store in between: while it runs, and after a crash in it, nothing else may be done. */
 export type UnfinishedWork =
@@ -73,11 +76,14 @@ export class Store {
   readonly database: Database;
   /** Real path of the data folder, or undefined in memory. */
   readonly path: string | undefined;
+  /** Which events somebody claims to redact. */
+  readonly redacted: RedactedIndex;
   readonly #sync: boolean;
 
   private constructor(database: Database, path: string | undefined, sync: boolean) {
     this.database = database;
     this.path = path;
+    this.redacted = new RedactedIndex(database);
     this.#sync = sync;
   }
 
@@ -102,6 +108,11 @@ export class Store {
   async #checkSchema(mayWrite: boolean): Promise<void> {
     const found = this.meta<number>(SCHEMA_KEY);
     if (found === SCHEMA_VERSION) return;
+    if (found === SCHEMA_WITHOUT_REDACTED) {
+      await addRedactedRows(this);
+      await this.writeMeta(SCHEMA_KEY, SCHEMA_VERSION);
+      return;
+    }
     if (found !== undefined || !(await this.#isEmpty())) {
       throw new StoreSchemaError(
         `${this.path ?? 'the store'} has schema ${found ?? 'unknown'}, this stateroom reads schema ` +
@@ -166,7 +177,14 @@ export class Store {
     return bytes === undefined ? undefined : decodeNumber(bytes);
   }
 
+  /** A room in which something has its place: one of which nothing but outliers is known is not shown. */
   room(roomId: RoomId): RoomRow | undefined {
+    const row = this.roomRow(roomId);
+    return row !== undefined && hasPlace(row) ? row : undefined;
+  }
+
+  /** A room's row, also of one of which nothing but outliers is known. */
+  roomRow(roomId: RoomId): RoomRow | undefined {
     const bytes = this.database.getSync(roomKey(roomId));
     return bytes === undefined ? undefined : decodeRoom(bytes);
   }
@@ -198,15 +216,32 @@ export class Store {
 
   // Ranges.
 
-  /** Events with seq in `[from, to)`, in commit order. */
+  /**
+   * Events with seq in `[from, to)`, in commit order, each once: an outlier that got its place before `to` comes
+   * where its place is.
+   */
   async *events(from = 0, to?: number): AsyncGenerator<readonly [seq: number, row: EventRow]> {
+    // What is committed meanwhile is not among the rows that the iterator sees.
+    const end = to ?? this.counters().seq + 1;
+    for await (const [seq, row] of this.eventLog(from, to)) {
+      const place = row.isOutlier ? this.seqOf(row.eventId) : seq;
+      if (place === undefined || place <= seq || place >= end) yield [seq, row];
+    }
+  }
+
+  /** All rows of events with seq in `[from, to)`: one that got its place later comes twice, as an outlier first. */
+  async *eventLog(from = 0, to?: number): AsyncGenerator<readonly [seq: number, row: EventRow]> {
     for await (const [key, value] of this.#range(numberedRange('events', from, to))) {
       yield [numberOfKey(key), decodeEvent(value)];
     }
   }
 
+  /** All rooms in which something has its place. */
   async *rooms(): AsyncGenerator<RoomRow> {
-    for await (const [, value] of this.#range(keyspaceRange('rooms'))) yield decodeRoom(value);
+    for await (const [, value] of this.#range(keyspaceRange('rooms'))) {
+      const row = decodeRoom(value);
+      if (hasPlace(row)) yield row;
+    }
   }
 
   async *allRoots(): AsyncGenerator<readonly [seq: number, row: RootsRow]> {
@@ -262,6 +297,14 @@ export class Store {
    */
   async write(group: CommitGroup): Promise<void> {
     await this.#apply((rows) => putGroup(group, rows));
+    this.redacted.note(group);
+  }
+
+  /** Writes rows that follow from others: for upgrades only. */
+  async putRows(keys: readonly Buffer[]): Promise<void> {
+    await this.#apply(({ put }) => {
+      for (const key of keys) put(key, NO_VALUE);
+    });
   }
 
   async #apply(fill: (rows: RowSink) => void): Promise<void> {
@@ -308,6 +351,10 @@ export class Store {
   async writeMeta(name: string, value: unknown): Promise<void> {
     await this.#apply(({ put }) => put(metaKey(name), encodeValue(value)));
   }
+}
+
+function hasPlace({ forwardExtremities }: RoomRow): boolean {
+  return forwardExtremities.length > 0;
 }
 
 function writeFault(cause: unknown, path: string | undefined): Error {

@@ -47,6 +47,7 @@ const SIGNS: Record<(typeof INDEXES)[number], readonly [code: string, keyspace: 
   rooms: ['ROOM_ROW_WRONG', undefined],
   timeline: ['INDEX_ROW_MISSING', 'timeline'],
   edges: ['INDEX_ROW_MISSING', 'edges'],
+  redacted: ['INDEX_ROW_MISSING', 'redacted'],
   chains: ['INDEX_ROW_MISSING', 'chains'],
   cited: ['INDEX_ROW_MISSING', 'cited'],
   versions: ['INDEX_ROW_MISSING', 'versions'],

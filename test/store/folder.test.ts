@@ -9,10 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { ClassicLevel } from 'classic-level';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { openEngine, openEngineOn } from '../../src/engine/engine.js';
+import { type Engine, openEngine, openEngineOn } from '../../src/engine/engine.js';
 import { fsck } from '../../src/engine/maintenance/fsck.js';
 import type { EventId } from '../../src/event/ids.js';
-import { Store } from '../../src/store/store.js';
+import { createSigningKey } from '../../src/event/signing.js';
+import { SCHEMA_VERSION, Store } from '../../src/store/store.js';
 import { codeOf, fillDiskAfter, importRooms } from '../engine/support/stores.js';
 import { loadRoom } from '../fixtures.js';
 
@@ -37,6 +38,45 @@ test('a schema that this code does not know is refused', () =>
     assert.is(await codeOf(Store.open(at(path, true))), 'STORE_SCHEMA_UNKNOWN');
     assert.is(await codeOf(Store.open(at(path, false))), 'STORE_SCHEMA_UNKNOWN');
   }));
+
+test('a store without the index of redacted events gets it when it is opened', () =>
+  inFolder(async (path) => {
+    const engine = await openEngine({
+      path,
+      serverName: 'example.org',
+      signingKey: createSigningKey('ed25519:1', new Uint8Array(32).fill(7)),
+    });
+    const sender = '@alice:example.org';
+    const { roomId } = await engine.createRoom(sender);
+    await engine.send(roomId, {
+      type: 'm.room.member',
+      sender,
+      stateKey: sender,
+      content: { membership: 'join' },
+    });
+    const [kept, redacted] = [await sayIn(engine, roomId, sender), await sayIn(engine, roomId, sender)];
+    const content = { redacts: redacted };
+    await engine.send(roomId, { type: 'm.room.redaction', sender, content, redacts: redacted });
+    await engine.store.clear('redacted');
+    await engine.store.writeMeta('schema', 1);
+    await engine.close();
+    const store = await Store.open(at(path, false));
+    const number = store.room(roomId)?.number ?? 0;
+    assert.is(store.meta('schema'), SCHEMA_VERSION);
+    assert.is(store.redacted.isClaimed(number, redacted), true);
+    assert.is(store.redacted.isClaimed(number, kept), false);
+    assert.equal((await fsck(store)).problems, []);
+    await store.close();
+  }));
+
+async function sayIn(engine: Engine, roomId: string, sender: string): Promise<EventId> {
+  const { eventId } = await engine.send(roomId, {
+    type: 'm.room.message',
+    sender,
+    content: { body: 'hello' },
+  });
+  return eventId;
+}
 
 test('a database that somebody else made is refused and left as it is', () =>
   inFolder(async (path) => {

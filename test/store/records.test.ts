@@ -40,21 +40,43 @@ const root: fc.Arbitrary<RootRef> = fc.record({
   joined: number,
 });
 
-const eventRow: fc.Arbitrary<EventRow> = fc.record({
-  roomId: text.map((id) => `!${id}` as RoomId),
-  roomVersion: fc.constantFrom('1', '10', '12'),
-  eventId: text.map((id) => `$${id}` as EventId),
-  verdict: fc.constantFrom('accepted', 'soft_failed', 'rejected'),
-  code: text,
-  reason: text,
-  isOutlier: fc.boolean(),
-  isPartial: fc.boolean(),
-  isRedacted: fc.boolean(),
-  hasGivenState: fc.boolean(),
-  receivedFrom: text,
-  receivedAt: number,
-  bytes,
-});
+const eventRow: fc.Arbitrary<EventRow> = fc.record(
+  {
+    roomId: text.map((id) => `!${id}` as RoomId),
+    roomVersion: fc.constantFrom('1', '10', '12'),
+    eventId: text.map((id) => `$${id}` as EventId),
+    verdict: fc.constantFrom('accepted', 'soft_failed', 'rejected'),
+    code: text,
+    reason: text,
+    isOutlier: fc.boolean(),
+    isPartial: fc.boolean(),
+    isRedacted: fc.boolean(),
+    hasGivenState: fc.boolean(),
+    receivedFrom: text,
+    receivedAt: number,
+    bytes,
+    rewrites: fc.constant(true as const),
+    outlierSeq: number,
+    timelineOrder: number.map((order) => -1 - order),
+  },
+  {
+    requiredKeys: [
+      'roomId',
+      'roomVersion',
+      'eventId',
+      'verdict',
+      'code',
+      'reason',
+      'isOutlier',
+      'isPartial',
+      'isRedacted',
+      'hasGivenState',
+      'receivedFrom',
+      'receivedAt',
+      'bytes',
+    ],
+  },
+);
 
 const traceId = fc.option(text, { nil: undefined });
 
@@ -84,6 +106,8 @@ const roomRow: fc.Arbitrary<RoomRow> = fc.record({
   softFailed: number,
   stateResets: number,
   isPartial: fc.boolean(),
+  backwardExtremities: fc.array(text.map((id) => `$${id}` as EventId)),
+  timelineFirst: number.map((order) => -order),
 });
 
 /** Byte strings come back as Buffers: the same bytes, another class. */

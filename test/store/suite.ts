@@ -88,6 +88,8 @@ const ROOM_ROW: RoomRow = {
   softFailed: 0,
   stateResets: 0,
   isPartial: false,
+  backwardExtremities: [],
+  timelineFirst: 0,
 };
 
 /** The promises of a store, on the stores that `open` gives. */

@@ -4,6 +4,7 @@
 // afterwards a keyspace with more rows than were found holds superfluous ones.
 
 import type { EventId } from '../../event/ids.js';
+import { isRemoval } from '../../event/internal.js';
 import type { Pdu } from '../../event/pdu.js';
 import { type Citations, chainOf, groupEvent } from '../../core/decision.js';
 import { knownEventOf } from '../../room/graph/known-events.js';
@@ -46,7 +47,17 @@ export class EventCheck implements Citations {
   readonly #roots: RootsCheck;
   /** The newest citer of each event so far. */
   readonly #citers = new SeqNumbers();
+  /** Of events that were outliers: the seq as such, by that of their place. */
+  readonly #outlierSeqs = new SeqNumbers();
+  /** The row that is being checked. */
+  #seq = 0;
   readonly #found = new Map<string, number>();
+  /** Keys of `redacted`: several events may ask for one row. */
+  readonly #redacted = new Set<string>();
+  /** Internal rooms of which an event with a place was seen. */
+  readonly #begun = new Set<string>();
+  /** Records of internal rooms that keep a key without a place. */
+  readonly #settled = new Map<string, number>();
   #isEveryRoomKnown = true;
   #isEveryIdRight = true;
 
@@ -62,12 +73,13 @@ export class EventCheck implements Citations {
     let events = 0;
     let stateEvents = 0;
     for await (const [key, value] of this.#rows.frozen.rows(keyspaceRange('events'))) {
-      events++;
       const seq = numberOfKey(key);
       const row = readable(() => decodeEvent(value));
+      const isNew = row?.outlierSeq === undefined;
+      if (isNew) events++;
       if (row === undefined)
         this.#tell('EVENT_UNREADABLE', `the event at seq ${seq} cannot be read`, { seq });
-      else if (this.#checkEvent(seq, row)?.stateKey !== undefined) stateEvents++;
+      else if (this.#checkEvent(seq, row)?.stateKey !== undefined && isNew) stateEvents++;
       if (events % PROGRESS_EVENTS === 0) onProgress(events);
     }
     return { events, stateEvents, rooms: await this.#rooms.finish(this.#table) };
@@ -77,6 +89,9 @@ export class EventCheck implements Citations {
   async checkSuperfluous(): Promise<void> {
     await this.#checkCited();
     if (!this.#isEveryRoomKnown) return;
+    for await (const key of this.#rows.frozen.keys(keyspaceRange('redacted'))) {
+      if (!this.#redacted.has(key.toString('latin1'))) this.#superfluousRedacted(key);
+    }
     for (const keyspace of OF_EVENTS) {
       let count = 0;
       for await (const _ of this.#rows.frozen.keys(keyspaceRange(keyspace))) count++;
@@ -86,8 +101,12 @@ export class EventCheck implements Citations {
 
   // Citations, as they stood before the event that is being checked.
 
-  seqOf(eventId: EventId): number | undefined {
-    return this.#rows.seqOf(eventId);
+  chainSeqOf(eventId: EventId): number | undefined {
+    const seq = this.#rows.seqOf(eventId);
+    if (seq === undefined) return undefined;
+    const outlierSeq = this.#outlierSeqs.get(seq);
+    if (outlierSeq !== 0) return outlierSeq;
+    return seq > this.#seq ? (this.#rows.event(seq)?.outlierSeq ?? seq) : seq;
   }
 
   newestCiter(seq: number): number {
@@ -95,13 +114,16 @@ export class EventCheck implements Citations {
   }
 
   #checkEvent(seq: number, row: EventRow): Pdu | undefined {
+    this.#seq = seq;
+    if (row.outlierSeq !== undefined) this.#outlierSeqs.set(seq, row.outlierSeq);
     const fault = faultOfEvent(seq, row);
     if (fault !== undefined) this.#problems.add(fault);
     const pdu = this.#rows.pdu(row);
     if (pdu === undefined) return undefined;
-    this.#rooms.add(row, pdu);
-    this.#checkReferences(seq, row, pdu);
+    this.#rooms.add(seq, row, pdu);
     const roots = this.#rows.roots(seq);
+    this.#checkCollected(seq, row, pdu, roots);
+    this.#checkReferences(seq, row, pdu);
     this.#checkRows(seq, row, roots);
     const room = this.#rows.room(row.roomId);
     if (roots !== undefined && !row.isOutlier && room !== undefined) {
@@ -114,13 +136,20 @@ export class EventCheck implements Citations {
 
   /** Are the events that it refers to stored before it? Only told while ids can be trusted. */
   #checkReferences(seq: number, row: EventRow, pdu: Pdu): void {
-    this.#isEveryIdRight &&= this.#rows.seqOf(row.eventId) === seq;
-    const needed =
-      row.isOutlier || row.hasGivenState ? pdu.authEvents : [...pdu.authEvents, ...pdu.prevEvents];
-    for (const id of needed) {
-      const known = this.#rows.seqOf(id);
-      if ((known !== undefined && known < seq) || !this.#isEveryIdRight) continue;
+    this.#isEveryIdRight &&= this.#rows.seqOf(row.eventId) === seq || this.#isSuperseded(seq, row);
+    const isBefore = (known: number | undefined): boolean => known !== undefined && known < seq;
+    const isFree = row.isOutlier || row.hasGivenState || this.#beginsAfterCollection(row, pdu);
+    const follows = isFree ? [] : pdu.prevEvents;
+    const unknown = [
+      ...pdu.authEvents.filter((id) => !isBefore(this.chainSeqOf(id))),
+      ...follows.filter((id) => !isBefore(this.#rows.seqOf(id))),
+    ];
+    for (const id of this.#isEveryIdRight ? unknown : []) {
       const message = `event ${row.eventId} refers to ${id}, which is not stored before it`;
+      this.#tell('EVENT_REFERENCE_UNKNOWN', message, this.#fields(seq, row));
+    }
+    if (row.outlierSeq !== undefined && !this.#isOutlierOf(row.outlierSeq, row, seq)) {
+      const message = `event ${row.eventId} was an outlier at seq ${row.outlierSeq}, which is not stored`;
       this.#tell('EVENT_REFERENCE_UNKNOWN', message, this.#fields(seq, row));
     }
     if (!row.hasGivenState) return;
@@ -130,7 +159,41 @@ export class EventCheck implements Citations {
     this.#tell('GIVEN_STATE_DAMAGED', message, this.#fields(seq, row));
   }
 
+  /** The row of an outlier that got its place later: its id stands for that. */
+  #isSuperseded(seq: number, row: EventRow): boolean {
+    const place = row.isOutlier ? this.#rows.seqOf(row.eventId) : undefined;
+    const now = place === undefined || place <= seq ? undefined : this.#rows.event(place);
+    return now?.eventId === row.eventId && now.outlierSeq === seq;
+  }
+
+  #isOutlierOf(outlierSeq: number, { eventId }: EventRow, seq: number): boolean {
+    const outlier = outlierSeq < seq ? this.#rows.event(outlierSeq) : undefined;
+    return outlier?.eventId === eventId && outlier.isOutlier;
+  }
+
+  /** The first event with a place in an internal room: what it follows was collected, or there was nothing. */
+  #beginsAfterCollection({ roomId }: EventRow, { rules }: Pdu): boolean {
+    if (!rules.isInternal || this.#begun.has(roomId)) return false;
+    this.#begun.add(roomId);
+    return true;
+  }
+
+  /** Of collected history those records are left that the first state after it holds, and no others. */
+  #checkCollected(seq: number, row: EventRow, pdu: Pdu, roots: RootsRow | undefined): void {
+    if (!pdu.rules.isInternal || this.#begun.has(row.roomId)) return;
+    const settled = this.#settled.get(row.roomId) ?? 0;
+    if (row.isOutlier) {
+      this.#settled.set(row.roomId, settled + 1);
+      return;
+    }
+    const count = settled + (pdu.stateKey === undefined || isRemoval(pdu) ? 0 : 1);
+    if (roots === undefined || roots.after.count === count) return;
+    const message = `event ${row.eventId}: the state after it has ${roots.after.count} records, ${count} are stored`;
+    this.#tell('ROOTS_WRONG', message, this.#fields(seq, row));
+  }
+
   #checkRows(seq: number, row: EventRow, roots: RootsRow | undefined): void {
+    const isSuperseded = this.#isSuperseded(seq, row);
     const expected = this.#expectedRows(seq, row, roots);
     if (expected === undefined) {
       this.#isEveryRoomKnown = false;
@@ -139,13 +202,14 @@ export class EventCheck implements Citations {
     if (roots === undefined && !row.isOutlier) this.#missing('roots', seq, row);
     for (const { key, value } of expected.values()) {
       const keyspace = KEYSPACE_OF.get(key[0] as number) ?? '';
-      if (keyspace === 'events') continue;
+      if (keyspace === 'events' || (keyspace === 'ids' && isSuperseded)) continue;
       const stored = this.#rows.frozen.get(key);
       if (stored === undefined) {
         this.#missing(keyspace, seq, row);
         continue;
       }
       this.#found.set(keyspace, (this.#found.get(keyspace) ?? 0) + 1);
+      if (keyspace === 'redacted') this.#redacted.add(key.toString('latin1'));
       if (stored.equals(value)) continue;
       const message = `a row in ${keyspace} says something else than event ${row.eventId}`;
       this.#tell('INDEX_ROW_WRONG', message, { ...this.#fields(seq, row), keyspace });
@@ -218,6 +282,12 @@ export class EventCheck implements Citations {
   #superfluous(keyspace: string, seq: number | undefined): void {
     const message = `a row in ${keyspace} (seq ${seq ?? 'unreadable'}) follows from no event`;
     this.#tell('INDEX_ROW_SUPERFLUOUS', message, { seq, keyspace });
+  }
+
+  #superfluousRedacted(key: Buffer): void {
+    const id = key.toString('utf8', 5);
+    const message = `a row in redacted (of ${id}) follows from no event`;
+    this.#tell('INDEX_ROW_SUPERFLUOUS', message, { event_id: id, keyspace: 'redacted' });
   }
 
   #fields(seq: number, { eventId, roomId }: EventRow) {

@@ -2,18 +2,22 @@
 
 import type { EventId, RoomId } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
+import { INTERNAL_VERSION } from '../../event/rules.js';
 import { compareCodePoints, toHex } from '../../lib/bytes.js';
-import { followedBy } from '../../room/graph/room.js';
+import { extremitiesAfter } from '../../room/graph/extremities.js';
 import { keyspaceRange, nameOfKey } from '../../store/keys.js';
 import { decodeRoom, type EventRow, type RoomRow } from '../../store/records.js';
 import type { NodeTable } from '../../store/node-table.js';
+import { EMPTY_ROOT } from '../../tree/tree.js';
 import type { Problems } from './problems.js';
 import { readable, type StoredRows } from './stored-rows.js';
 
 interface Tally {
   readonly version: string;
   readonly createEventId: EventId;
-  extremities: Set<EventId>;
+  forward: ReadonlySet<EventId>;
+  readonly backward: Set<EventId>;
+  timelineFirst: number;
   depth: number;
   events: number;
   stateEvents: number;
@@ -31,18 +35,33 @@ export class RoomCheck {
     this.#problems = problems;
   }
 
-  /** Takes the next event. */
-  add(row: EventRow, pdu: Pdu): void {
+  /** Takes the next event, or an outlier once more, where it has its place. */
+  add(seq: number, row: EventRow, pdu: Pdu): void {
     const tally = this.#tally(row, pdu);
-    tally.events++;
-    if (pdu.stateKey !== undefined) tally.stateEvents++;
-    if (row.verdict === 'rejected') tally.rejected++;
-    if (row.verdict === 'soft_failed') tally.softFailed++;
-    if (row.verdict !== 'accepted' || row.isOutlier) return;
-    const followed = followedBy(pdu.prevEvents, tally.extremities, (id) => this.#find(id));
-    for (const id of followed) tally.extremities.delete(id);
-    tally.extremities.add(pdu.eventId);
-    tally.depth = Math.max(tally.depth, pdu.depth);
+    const { verdict, outlierSeq } = row;
+    const outlier = outlierSeq === undefined ? undefined : this.#rows.event(outlierSeq);
+    if (outlierSeq === undefined) {
+      tally.events++;
+      if (pdu.stateKey !== undefined) tally.stateEvents++;
+    }
+    if (verdict === 'rejected' && outlier?.verdict !== 'rejected') tally.rejected++;
+    if (verdict === 'soft_failed') tally.softFailed++;
+    if (!row.isOutlier) this.#place(seq, row, pdu, tally);
+  }
+
+  #place(seq: number, { verdict, rewrites, timelineOrder }: EventRow, pdu: Pdu, tally: Tally): void {
+    const isBackfilled = timelineOrder !== undefined;
+    const { forward, backwardNew, backwardGone } = extremitiesAfter(
+      { pdu, verdict, rewrites: rewrites === true, isBackfilled },
+      tally.forward,
+      tally.backward,
+      (id) => this.#placedBefore(seq, id),
+    );
+    tally.forward = forward;
+    if (backwardGone !== undefined) tally.backward.delete(backwardGone);
+    for (const id of backwardNew) tally.backward.add(id);
+    if (verdict === 'accepted' && !isBackfilled) tally.depth = Math.max(tally.depth, pdu.depth);
+    tally.timelineFirst = Math.min(tally.timelineFirst, timelineOrder ?? 0);
   }
 
   #tally(row: EventRow, pdu: Pdu): Tally {
@@ -58,7 +77,9 @@ export class RoomCheck {
     const tally = {
       version: row.roomVersion,
       createEventId: row.eventId,
-      extremities: new Set<EventId>(),
+      forward: new Set<EventId>(),
+      backward: new Set<EventId>(),
+      timelineFirst: 0,
       depth: 0,
       events: 0,
       stateEvents: 0,
@@ -69,10 +90,15 @@ export class RoomCheck {
     return tally;
   }
 
-  #find(id: EventId): { readonly verdict: EventRow['verdict']; readonly pdu: Pdu } | undefined {
-    const seq = this.#rows.seqOf(id);
-    const row = seq === undefined ? undefined : this.#rows.event(seq);
-    const pdu = row === undefined ? undefined : this.#rows.pdu(row);
+  /** An event that had its place before a seq. */
+  #placedBefore(
+    seq: number,
+    id: EventId,
+  ): { readonly verdict: EventRow['verdict']; readonly pdu: Pdu } | undefined {
+    const place = this.#rows.seqOf(id);
+    if (place === undefined || place >= seq) return undefined;
+    const row = this.#rows.event(place);
+    const pdu = row === undefined || row.isOutlier ? undefined : this.#rows.pdu(row);
     return row === undefined || pdu === undefined ? undefined : { verdict: row.verdict, pdu };
   }
 
@@ -105,18 +131,24 @@ export class RoomCheck {
 
   *#faults(roomId: RoomId, row: RoomRow, tally: Tally, table: NodeTable): Generator<string> {
     if (row.roomId !== roomId) yield 'names another room';
+    // An internal room has no create event, and what began it may have been collected.
+    const isBegun = row.createEventId === tally.createEventId || row.version === INTERNAL_VERSION;
+    if (!isBegun) yield `says createEventId ${row.createEventId}, its events say ${tally.createEventId}`;
     for (const field of [
       'version',
-      'createEventId',
       'depth',
       'events',
       'stateEvents',
       'rejected',
       'softFailed',
+      'timelineFirst',
     ] as const) {
       if (row[field] !== tally[field]) yield `says ${field} ${row[field]}, its events say ${tally[field]}`;
     }
-    const extremities = [...tally.extremities].sort(compareCodePoints);
+    const extremities = [...tally.forward].sort(compareCodePoints);
+    if ([...tally.backward].sort(compareCodePoints).join(' ') !== row.backwardExtremities.join(' ')) {
+      yield `has other backward extremities than its events`;
+    }
     if (extremities.join(' ') !== row.forwardExtremities.join(' ')) {
       yield `has other forward extremities than its events`;
     }
@@ -125,8 +157,8 @@ export class RoomCheck {
     const roots = new Set(extremities.flatMap((id) => this.#rootAfter(id) ?? []));
     const [only] = roots;
     const expected =
-      roots.size === 1
-        ? only
+      roots.size < 2
+        ? (only ?? (extremities.length === 0 ? toHex(EMPTY_ROOT.hash) : undefined))
         : toHexOr(row.traceId === undefined ? undefined : this.#rows.trace(row.traceId)?.root.hash);
     if (expected !== undefined && expected !== toHex(row.root.hash)) {
       yield 'has another root than the state after its forward extremities';

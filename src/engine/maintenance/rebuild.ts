@@ -45,6 +45,7 @@ export const INDEXES = [
   'rooms',
   'timeline',
   'edges',
+  'redacted',
   'chains',
   'cited',
   'versions',
@@ -90,7 +91,7 @@ type OnProgress = (progress: RebuildProgress) => void;
 async function checkEvents(store: Store, onProgress: OnProgress): Promise<number> {
   const total = await countKeys(store, 'events');
   let done = 0;
-  for await (const [seq, row] of store.events()) {
+  for await (const [seq, row] of store.eventLog()) {
     const fault = faultOfEvent(seq, row);
     if (fault !== undefined) {
       throw new StoreCorruptError(`nothing was changed: ${fault.message}`, fault.fields);
@@ -147,7 +148,7 @@ async function replayEvents(
   let done = 0;
   let inGroup = 0;
   let bytes = 0;
-  for await (const [seq, row] of store.events()) {
+  for await (const [seq, row] of store.eventLog()) {
     replay.add(seq, row);
     done++;
     inGroup++;

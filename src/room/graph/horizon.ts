@@ -16,12 +16,25 @@ export interface HorizonRow {
   readonly roomVersion: RoomVersion;
   readonly eventId: EventId;
   readonly missing: readonly EventId[];
+  /** Those of them that must get a place: to be known as outliers is not enough. */
+  readonly missingPlaces?: readonly EventId[];
   readonly isRedacted: boolean;
   readonly receivedFrom: string;
   readonly receivedAt: number;
   readonly asOutlier: boolean;
   readonly givenState: readonly EventId[] | undefined;
+  readonly backfilled?: boolean;
+  readonly rewrites?: boolean;
+  readonly isPartial?: boolean;
   readonly bytes: Uint8Array;
+}
+
+/** An event that waits, as it is told to whoever may bring what is missing. */
+export interface WaitingEvent {
+  readonly roomId: RoomId;
+  readonly eventId: EventId;
+  readonly missing: readonly EventId[];
+  readonly receivedFrom: string;
 }
 
 export interface HorizonLimits {
@@ -35,13 +48,20 @@ interface Waiting {
   readonly eventId: EventId;
   readonly roomId: RoomId;
   readonly missing: Set<EventId>;
+  readonly places: ReadonlySet<EventId>;
+  readonly asOutlier: boolean;
+  readonly receivedFrom: string;
   readonly bytes: number;
 }
+
+const NONE: ReadonlySet<EventId> = new Set();
 
 export class Horizon {
   readonly #limits: HorizonLimits;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #positions = new Map<EventId, number>();
+  /** An event may wait for its place and, so that it can be known before that, to be an outlier. */
+  readonly #places = new Map<EventId, number>();
+  readonly #outliers = new Map<EventId, number>();
   readonly #waiters = new Map<EventId, Set<number>>();
   #bytes = 0;
 
@@ -66,13 +86,36 @@ export class Horizon {
     return count;
   }
 
+  /** Does it wait, for its place or to be an outlier? */
   has(eventId: EventId): boolean {
-    return this.#positions.has(eventId);
+    return this.#places.has(eventId) || this.#outliers.has(eventId);
+  }
+
+  /** Where an event lies in the queue that waits for its place, or to be an outlier. */
+  positionOf(eventId: EventId, asOutlier: boolean): number | undefined {
+    return (asOutlier ? this.#outliers : this.#places).get(eventId);
+  }
+
+  /** Does an event wait at this position? */
+  holds(position: number): boolean {
+    return this.#waiting.has(position);
+  }
+
+  /** What the event at a position waits for. */
+  missingAt(position: number): readonly EventId[] {
+    return [...(this.#waiting.get(position)?.missing ?? NONE)];
+  }
+
+  /** All that wait, in the order in which they came. */
+  *waiting(): Generator<WaitingEvent> {
+    for (const { roomId, eventId, missing, receivedFrom } of this.#waiting.values()) {
+      yield { roomId, eventId, missing: [...missing], receivedFrom };
+    }
   }
 
   /** The ids that are waited for and are not waiting themselves: what a server would be asked for. */
   *missing(): Generator<EventId> {
-    for (const id of this.#waiters.keys()) if (!this.#positions.has(id)) yield id;
+    for (const id of this.#waiters.keys()) if (!this.has(id)) yield id;
   }
 
   /** Puts an event aside; undefined when the horizon is full. */
@@ -85,9 +128,19 @@ export class Horizon {
   }
 
   #note(position: number, row: HorizonRow): void {
-    const { eventId, roomId, bytes } = row;
-    this.#waiting.set(position, { eventId, roomId, missing: new Set(row.missing), bytes: bytes.length });
-    this.#positions.set(eventId, position);
+    const { eventId, roomId, asOutlier, receivedFrom, bytes } = row;
+    const missing = new Set(row.missing);
+    const places = row.missingPlaces === undefined ? NONE : new Set(row.missingPlaces);
+    this.#waiting.set(position, {
+      eventId,
+      roomId,
+      missing,
+      places,
+      asOutlier,
+      receivedFrom,
+      bytes: bytes.length,
+    });
+    (asOutlier ? this.#outliers : this.#places).set(eventId, position);
     this.#bytes += bytes.length;
     for (const id of row.missing) {
       const waiters = this.#waiters.get(id);
@@ -96,26 +149,30 @@ export class Horizon {
     }
   }
 
-  /** An id is known now: gives the positions of those that wait for nothing more. */
-  arrived(eventId: EventId): number[] {
+  /** An id is known now, with a place or without: gives the positions of those that wait for nothing more. */
+  arrived(eventId: EventId, hasPlace: boolean): number[] {
     const waiters = this.#waiters.get(eventId);
     if (waiters === undefined) return [];
-    this.#waiters.delete(eventId);
     const ready: number[] = [];
     for (const position of waiters) {
       const waiting = this.#waiting.get(position);
-      if (waiting === undefined) continue;
-      waiting.missing.delete(eventId);
-      if (waiting.missing.size === 0) ready.push(position);
+      if (waiting?.places.has(eventId) === true && !hasPlace) continue;
+      waiters.delete(position);
+      waiting?.missing.delete(eventId);
+      if (waiting?.missing.size === 0) ready.push(position);
     }
+    if (waiters.size === 0) this.#waiters.delete(eventId);
     return ready;
   }
 
   /** After a start: those whose missing events are all known by now. */
   settle(
-    isKnown: (eventId: EventId) => boolean,
+    find: (eventId: EventId) => { readonly isOutlier: boolean } | undefined,
   ): Array<{ readonly position: number; readonly roomId: RoomId }> {
-    for (const id of this.#waiters.keys()) if (isKnown(id)) this.arrived(id);
+    for (const id of this.#waiters.keys()) {
+      const known = find(id);
+      if (known !== undefined) this.arrived(id, !known.isOutlier);
+    }
     return [...this.#waiting]
       .filter(([, { missing }]) => missing.size === 0)
       .map(([position, { roomId }]) => ({ position, roomId }));
@@ -126,7 +183,7 @@ export class Horizon {
     const waiting = this.#waiting.get(position);
     if (waiting !== undefined) {
       this.#waiting.delete(position);
-      this.#positions.delete(waiting.eventId);
+      (waiting.asOutlier ? this.#outliers : this.#places).delete(waiting.eventId);
       this.#bytes -= waiting.bytes;
       for (const id of waiting.missing) {
         const waiters = this.#waiters.get(id);

@@ -19,7 +19,10 @@ import type { EventGraph } from '../resolution/contract.js';
 
 /** One known event with our record of it. */
 export interface KnownEvent {
+  /** Place in the commit order; that of its place in the graph, where it was an outlier first. */
   readonly seq: number;
+  /** The seq that it had as an outlier, before it got its place. */
+  readonly outlierSeq: number | undefined;
   readonly pdu: Pdu;
   readonly verdict: StoredVerdict;
   readonly code: string;
@@ -28,10 +31,24 @@ export interface KnownEvent {
   readonly isPartial: boolean;
   readonly isRedacted: boolean;
   readonly hasGivenState: boolean;
+  /** It replaced all forward extremities. */
+  readonly rewrites: boolean;
+  /** Negative for an accepted event of history that was fetched later, undefined where the seq is the order. */
+  readonly timelineOrder: number | undefined;
   readonly receivedFrom: string;
   readonly receivedAt: number;
   /** Undefined for outliers. */
   readonly roots: RootsRow | undefined;
+}
+
+/** The seq that rows of `chains`, `cited`, `edges` and `versions` know an event by. It never changes. */
+export function chainSeqOf({ seq, outlierSeq }: Pick<KnownEvent, 'seq' | 'outlierSeq'>): number {
+  return outlierSeq ?? seq;
+}
+
+/** Part of history that was fetched later: it is no extremity, and nothing new for whoever follows the room. */
+export function isBackfilled({ timelineOrder }: Pick<KnownEvent, 'timelineOrder'>): boolean {
+  return timelineOrder !== undefined;
 }
 
 /** What parsed events may take in memory, about, beside the pending ones. */
@@ -44,9 +61,10 @@ const IDS_MAX = 16_384;
 
 export class KnownEvents implements EventGraph {
   readonly #store: Store;
-  readonly #cache = new ClockCache<EventId, KnownEvent>(CACHE_BYTES_MAX);
+  readonly #isWritten: boolean;
+  readonly #cache: ClockCache<EventId, KnownEvent>;
   /** Ids of events that are, or were lately, in the cache. */
-  readonly #idsBySeq = new ClockCache<number, EventId>(IDS_MAX);
+  readonly #idsBySeq: ClockCache<number, EventId>;
   readonly #pending = new Map<EventId, KnownEvent>();
   readonly #pendingBySeq = new Map<number, KnownEvent>();
   readonly #pendingChains = new Map<number, ChainRow>();
@@ -54,8 +72,15 @@ export class KnownEvents implements EventGraph {
   /** Events fetched, from the cache or the store: benchmarks count them. */
   reads = 0;
 
-  constructor(store: Store) {
+  /**
+   * @param writtenBy `others` commit events too: outliers that are cached may have got their place meanwhile
+   * @param sharing those of the same store, what is committed and cached of which is shared
+   */
+  constructor(store: Store, writtenBy: 'others' | 'us' = 'others', sharing?: KnownEvents) {
     this.#store = store;
+    this.#isWritten = writtenBy === 'others';
+    this.#cache = sharing === undefined ? new ClockCache(CACHE_BYTES_MAX) : sharing.#cache;
+    this.#idsBySeq = sharing === undefined ? new ClockCache(IDS_MAX) : sharing.#idsBySeq;
   }
 
   /** The event with our record of it, or undefined when it is not known. */
@@ -64,8 +89,9 @@ export class KnownEvents implements EventGraph {
     const pending = this.#pending.get(eventId);
     if (pending !== undefined) return pending;
     const cached = this.#cache.get(eventId);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined && !(cached.isOutlier && this.#isWritten)) return cached;
     const seq = this.#store.seqOf(eventId);
+    if (seq === cached?.seq) return cached;
     return seq === undefined ? undefined : this.#load(seq);
   }
 
@@ -79,8 +105,16 @@ export class KnownEvents implements EventGraph {
     return this.#pending.get(eventId)?.seq ?? this.#cache.get(eventId)?.seq ?? this.#store.seqOf(eventId);
   }
 
-  /** The event committed (or about to be) at a seq. */
+  /**
+   * The event committed (or about to be) at a seq, as it is known now: with its place, and the seq of that, where
+   * it was an outlier then.
+   */
   at(seq: number): KnownEvent | undefined {
+    const event = this.#at(seq);
+    return event?.isOutlier === true ? this.get(event.pdu.eventId) : event;
+  }
+
+  #at(seq: number): KnownEvent | undefined {
     const pending = this.#pendingBySeq.get(seq);
     if (pending !== undefined) return pending;
     const id = this.#idsBySeq.get(seq);
@@ -103,20 +137,27 @@ export class KnownEvents implements EventGraph {
   }
 
   order(eventId: EventId): number {
-    return this.get(eventId)?.seq ?? 0;
+    return this.chainSeqOf(eventId) ?? 0;
   }
 
   *citedBy(eventId: EventId): Generator<EventId> {
-    const cited = this.get(eventId)?.seq;
+    const cited = this.chainSeqOf(eventId);
     if (cited === undefined) return;
     let citer = this.newestCiter(cited);
     while (citer !== 0) {
       const event = this.at(citer);
       const chain = this.#pendingChains.get(citer) ?? this.#store.chain(citer);
       if (event === undefined || chain === undefined) return;
-      yield event.pdu.eventId;
+      // An outlier may turn out to be refused where its place is.
+      if (event.verdict !== 'rejected') yield event.pdu.eventId;
       citer = chain.citedBefore[chain.authSeqs.indexOf(cited)] ?? 0;
     }
+  }
+
+  /** The seq that rows of chains know an event by, or undefined when it is not known. */
+  chainSeqOf(eventId: EventId): number | undefined {
+    const event = this.get(eventId);
+    return event === undefined ? undefined : chainSeqOf(event);
   }
 
   /** Seq of the newest state event that cites the one at `seq`, or 0. */
@@ -135,10 +176,14 @@ export class KnownEvents implements EventGraph {
     for (const cited of chain.authSeqs) this.#pendingCited.set(cited, event.seq);
   }
 
-  /** The event is not to be committed after all. */
-  dropPending(event: KnownEvent): void {
+  /** The event is not to be committed after all. @param before what was known of it, as an outlier */
+  dropPending(event: KnownEvent, before: KnownEvent | undefined): void {
     const chain = this.#pendingChains.get(event.seq);
-    this.#pending.delete(event.pdu.eventId);
+    if (before !== undefined && this.#pendingBySeq.has(before.seq)) {
+      this.#pending.set(event.pdu.eventId, before);
+    } else {
+      this.#pending.delete(event.pdu.eventId);
+    }
     this.#pendingBySeq.delete(event.seq);
     this.#pendingChains.delete(event.seq);
     chain?.authSeqs.forEach((cited, i) => this.#pendingCited.set(cited, chain.citedBefore[i] ?? 0));
@@ -146,7 +191,9 @@ export class KnownEvents implements EventGraph {
 
   /** The event is in the store now; `bytes` is its PDU's length. */
   committed(event: KnownEvent, bytes: number): void {
-    this.#pending.delete(event.pdu.eventId);
+    const { eventId } = event.pdu;
+    // An outlier may have got its place, which is not committed yet.
+    if (this.#pending.get(eventId)?.seq === event.seq) this.#pending.delete(eventId);
     this.#pendingBySeq.delete(event.seq);
     const chain = this.#pendingChains.get(event.seq);
     this.#pendingChains.delete(event.seq);
@@ -170,6 +217,8 @@ export class KnownEvents implements EventGraph {
   #load(seq: number): KnownEvent | undefined {
     const row = this.#store.event(seq);
     if (row === undefined) return undefined;
+    const place = row.isOutlier ? this.#store.seqOf(row.eventId) : seq;
+    if (place !== undefined && place > seq) return this.#load(place);
     const event = knownEventOf(seq, row, this.#store.roots(seq));
     this.#remember(event, row.bytes.length);
     return event;
@@ -184,6 +233,7 @@ function parsedSize(bytes: number): number {
 export function knownEventOf(seq: number, row: EventRow, roots: RootsRow | undefined): KnownEvent {
   return {
     seq,
+    outlierSeq: row.outlierSeq,
     pdu: pduOfRow(row),
     verdict: row.verdict,
     code: row.code,
@@ -192,6 +242,8 @@ export function knownEventOf(seq: number, row: EventRow, roots: RootsRow | undef
     isPartial: row.isPartial,
     isRedacted: row.isRedacted,
     hasGivenState: row.hasGivenState,
+    rewrites: row.rewrites === true,
+    timelineOrder: row.timelineOrder,
     receivedFrom: row.receivedFrom,
     receivedAt: row.receivedAt,
     roots,

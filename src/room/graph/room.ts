@@ -10,12 +10,11 @@ import { compareCodePoints } from '../../lib/bytes.js';
 import { assert } from '../../lib/errors.js';
 import type { RoomRow } from '../../store/records.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
+import type { RootRef } from '../../tree/types.js';
 import type { ResolvedState, StateResolver } from './state-resolver.js';
 import type { RoomStates } from '../state/room-states.js';
-import type { KnownEvent, KnownEvents } from './known-events.js';
-
-/** Soft-failed and rejected events between an event and the extremities it follows: walked so far at most. */
-const HIDDEN_WALK_MAX = 10_000;
+import { type ExtremitiesChange, extremitiesAfter } from './extremities.js';
+import { isBackfilled, type KnownEvent, type KnownEvents } from './known-events.js';
 
 export class Room {
   readonly roomId: RoomId;
@@ -25,7 +24,8 @@ export class Room {
   readonly states: RoomStates;
   readonly #resolver: StateResolver;
   readonly #known: KnownEvents;
-  #extremities: Set<EventId>;
+  #extremities: ReadonlySet<EventId>;
+  readonly #backward: Set<EventId>;
   #current: ResolvedState;
   readonly #row: { -readonly [Name in keyof RoomRow]: RoomRow[Name] };
 
@@ -45,12 +45,23 @@ export class Room {
     this.#resolver = resolver;
     this.#row = { ...row };
     this.#extremities = new Set(row.forwardExtremities);
+    this.#backward = new Set(row.backwardExtremities);
     this.#current = { root: row.root, traceId: row.traceId };
   }
 
   /** Forward extremities: accepted events that no accepted event follows. */
   get forwardExtremities(): ReadonlySet<EventId> {
     return this.#extremities;
+  }
+
+  /** Backward extremities: events without a place that events with one follow. */
+  get backwardExtremities(): ReadonlySet<EventId> {
+    return this.#backward;
+  }
+
+  /** Where in the timeline history that was fetched later begins; 0 while there is none. */
+  get timelineFirst(): number {
+    return this.#row.timelineFirst;
   }
 
   /** The greatest depth of an accepted event. */
@@ -66,37 +77,63 @@ export class Room {
   /**
    * Takes a decided event into account: extremities, current state, depth, counts. When it throws, nothing
    * has changed.
+   * @param outlier what was known of it until now, if it was an outlier
    * @throws ROOM_RESOLUTION_TOO_LARGE when the new current state would take too much work
    */
-  add(event: KnownEvent): void {
-    if (event.verdict === 'accepted' && !event.isOutlier) this.#extend(event);
+  add(event: KnownEvent, outlier?: KnownEvent): void {
+    if (!event.isOutlier) this.#place(event);
     const { pdu, verdict } = event;
     const row = this.#row;
-    row.events++;
-    if (pdu.stateKey !== undefined) row.stateEvents++;
-    if (verdict === 'rejected') row.rejected++;
+    if (outlier === undefined) {
+      row.events++;
+      if (pdu.stateKey !== undefined) row.stateEvents++;
+    }
+    if (verdict === 'rejected' && outlier?.verdict !== 'rejected') row.rejected++;
     if (verdict === 'soft_failed') row.softFailed++;
     if (event.isPartial) row.isPartial = true;
   }
 
-  #extend(event: KnownEvent): void {
-    const extremities = this.#extremitiesAfter(event);
-    this.#current = this.#resolver.after(this, extremities);
-    this.#extremities = new Set(extremities.map(({ pdu: { eventId } }) => eventId));
-    this.#row.depth = Math.max(this.#row.depth, event.pdu.depth);
+  /** An event with a place: an accepted one becomes an extremity instead of all that it follows. */
+  #place(event: KnownEvent): void {
+    const { pdu, verdict, rewrites } = event;
+    const placed = { pdu, verdict, rewrites, isBackfilled: isBackfilled(event) };
+    const change = extremitiesAfter(placed, this.#extremities, this.#backward, (id) => {
+      const known = this.#known.get(id);
+      return known?.isOutlier === false ? known : undefined;
+    });
+    if (change.forward !== this.#extremities) this.#extend(change.forward);
+    this.#bound(change);
+    if (verdict === 'accepted' && !isBackfilled(event))
+      this.#row.depth = Math.max(this.#row.depth, pdu.depth);
+    this.#row.timelineFirst = Math.min(this.#row.timelineFirst, event.timelineOrder ?? 0);
   }
 
-  /** The event becomes an extremity in place of all that it follows, directly or through hidden events. */
-  #extremitiesAfter(event: KnownEvent): KnownEvent[] {
-    const followed = followedBy(event.pdu.prevEvents, this.#extremities, (id) => this.#known.get(id));
-    const staying = [...this.#extremities].filter((id) => !followed.has(id));
-    return [...staying.map((id) => this.#extremity(id)), event];
+  #extend(forward: ReadonlySet<EventId>): void {
+    const extremities = [...forward].map((id) => this.#extremity(id));
+    this.#current = this.#resolver.after(this, extremities, this.#current.root);
+    this.#extremities = forward;
+  }
+
+  #bound({ backwardNew, backwardGone }: ExtremitiesChange): void {
+    if (backwardGone !== undefined) this.#backward.delete(backwardGone);
+    for (const id of backwardNew) this.#backward.add(id);
   }
 
   #extremity(id: EventId): KnownEvent {
     const event = this.#known.get(id);
     assert(event !== undefined, `forward extremity ${id} is known`);
     return event;
+  }
+
+  /** A record of an internal room whose place in the history was collected: it still has its key. */
+  settle(root: RootRef): void {
+    this.#current = { root, traceId: undefined };
+  }
+
+  /** Events of the room were collected. */
+  forget(events: number, stateEvents: number): void {
+    this.#row.events -= events;
+    this.#row.stateEvents -= stateEvents;
   }
 
   /** Notes state resets that a merge brought about. */
@@ -110,29 +147,11 @@ export class Room {
     return {
       ...this.#row,
       forwardExtremities: [...this.#extremities].sort(compareCodePoints),
+      backwardExtremities: [...this.#backward].sort(compareCodePoints),
       root,
       traceId,
     };
   }
-}
-
-/**
- * The events that one with these predecessors follows, seen through soft-failed and rejected ones, which are no
- * extremities.
- */
-export function followedBy(
-  prevEvents: readonly EventId[],
-  extremities: ReadonlySet<EventId>,
-  find: (id: EventId) => Pick<KnownEvent, 'verdict' | 'pdu'> | undefined,
-): Set<EventId> {
-  const followed = new Set<EventId>(prevEvents);
-  for (const id of followed) {
-    if (followed.size > HIDDEN_WALK_MAX) break;
-    const known = extremities.has(id) ? undefined : find(id);
-    if (known === undefined || known.verdict === 'accepted') continue;
-    for (const prev of known.pdu.prevEvents) followed.add(prev);
-  }
-  return followed;
 }
 
 /** The row of a room that its create event begins. */
@@ -152,5 +171,7 @@ export function newRoomRow(pdu: Pdu, number: number): RoomRow {
     softFailed: 0,
     stateResets: 0,
     isPartial: false,
+    backwardExtremities: [],
+    timelineFirst: 0,
   };
 }

@@ -15,7 +15,7 @@ import type { StateResolver } from './state-resolver.js';
 export type StatesOf = (rules: RoomVersionRules, roomNumber: number) => RoomStates;
 
 /** Rooms kept in memory. */
-const ROOMS_MAX = 8_192;
+const ROOMS_MAX = 2_048;
 
 export class Rooms {
   readonly #store: Store;
@@ -47,7 +47,7 @@ export class Rooms {
       this.#open.set(roomId, open);
       return open;
     }
-    const row = this.#store.room(roomId);
+    const row = this.#store.roomRow(roomId);
     return row === undefined ? undefined : this.#hold(row);
   }
 
@@ -67,7 +67,7 @@ export class Rooms {
     return this.find(roomId)?.rules;
   }
 
-  /** Begins the room of a create event that is about to be accepted. */
+  /** Begins the room of a create event that is about to be accepted, with or without a place. */
   begin(create: Pdu): Room {
     return this.#hold(newRoomRow(create, this.#nextNumber()));
   }

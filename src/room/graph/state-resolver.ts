@@ -86,22 +86,26 @@ export class StateResolver {
    * The state after all of these events: what stands before an event that has them as `prev_events`, or the
    * room's current state when they are its forward extremities.
    *
+   * @param near a state that this one is likely near; it bears on the cost alone
    * @throws ROOM_RESOLUTION_TOO_LARGE when it would take more work than is allowed
    */
-  after(room: ResolvedRoom, heads: readonly KnownEvent[]): ResolvedState {
+  after(room: ResolvedRoom, heads: readonly KnownEvent[], near?: RootRef): ResolvedState {
     const [head] = heads;
     if (head === undefined) return { root: EMPTY_ROOT, traceId: undefined };
-    const roots = heads.length === 1 ? [rootAfter(head)] : distinctRoots(heads);
+    if (heads.length === 1) return { root: rootAfter(head), traceId: undefined };
+    const byHash = distinctRoots(heads);
+    const roots = [...byHash.values()];
     const [first] = roots;
     if (first !== undefined && roots.length === 1) return { root: first, traceId: undefined };
 
-    const traceId = traceIdOf(room.rules, roots);
+    const traceId = traceIdOf(room.rules, byHash.keys());
     const done = this.#memo.get(traceId) ?? this.#store.trace<StoredTrace>(traceId)?.root;
     if (done !== undefined) {
       this.#memo.set(traceId, done, 1);
       return { root: done, traceId };
     }
-    const resolution = resolve(room.rules, roots, room.states, this.#known);
+    const options = near === undefined ? {} : { near };
+    const resolution = resolve(room.rules, roots, room.states, this.#known, options);
     this.#memo.set(traceId, resolution.root, 1);
     const record = this.#record(room, heads, resolution);
     this.#onTrace(traceId, stored(record, roots), record);
@@ -162,7 +166,9 @@ export function replay(record: StoredTrace, room: ResolvedRoom, known: KnownEven
 }
 
 function resetOf(key: TraceKey, known: KnownEvents): StateReset | undefined {
-  const candidates = key.candidates.flatMap((id) => (id === null ? [] : (known.pdu(id) ?? [])));
+  // Most states hold the same, and neighbours do: asked for once each, not once a state.
+  const ids = new Set(key.candidates.filter((id, i, all) => id !== all[i - 1]));
+  const candidates = [...ids].flatMap((id) => (id === null ? [] : (known.pdu(id) ?? [])));
   if (candidates.length === 0) return undefined;
   const newest = newestOf(candidates).eventId;
   if (newest === key.winner) return undefined;
@@ -171,23 +177,26 @@ function resetOf(key: TraceKey, known: KnownEvents): StateReset | undefined {
 
 /** The event of greatest depth; among equals the later by its own clock, then the greater id. */
 function newestOf(events: readonly Pdu[]): Pdu {
-  const [newest] = [...events].sort(
-    (a, b) =>
-      b.depth - a.depth || b.originServerTs - a.originServerTs || compareCodePoints(b.eventId, a.eventId),
-  );
-  assert(newest !== undefined, 'there is an event to choose');
-  return newest;
+  const [first] = events;
+  assert(first !== undefined, 'there is an event to choose');
+  return events.reduce((newest, event) => (isNewer(event, newest) ? event : newest), first);
 }
 
-/** The different states after these events, in the order of their hashes. */
-function distinctRoots(heads: readonly KnownEvent[]): RootRef[] {
+function isNewer(a: Pdu, b: Pdu): boolean {
+  const order =
+    a.depth - b.depth || a.originServerTs - b.originServerTs || compareCodePoints(a.eventId, b.eventId);
+  return order > 0;
+}
+
+/** The different states after these events by hash, in the order of their hashes. */
+function distinctRoots(heads: readonly KnownEvent[]): Map<string, RootRef> {
   const byHash = new Map<string, RootRef>();
   for (const head of heads) {
     const root = rootAfter(head);
     const hash = toHex(root.hash);
     if (!byHash.has(hash)) byHash.set(hash, root);
   }
-  return [...byHash].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, root]) => root);
+  return new Map([...byHash].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function rootAfter(event: KnownEvent): RootRef {
@@ -196,6 +205,6 @@ function rootAfter(event: KnownEvent): RootRef {
 }
 
 /** A resolution's name: a hash of the room version and the set of its input roots. */
-function traceIdOf(rules: RoomVersionRules, roots: readonly RootRef[]): string {
-  return toHex(blake3(utf8([rules.version, ...roots.map(({ hash }) => toHex(hash))].join(' ')))).slice(0, 32);
+function traceIdOf(rules: RoomVersionRules, hashes: Iterable<string>): string {
+  return toHex(blake3(utf8([rules.version, ...hashes].join(' ')))).slice(0, 32);
 }

@@ -12,7 +12,7 @@ import { ClockCache } from '../../lib/clock-cache.js';
 import type { Draft } from '../../tree/draft.js';
 import { EMPTY_ROOT, type StateTree } from '../../tree/tree.js';
 import type { Change, RootRef, TreeEntry, TreeKey } from '../../tree/types.js';
-import type { StateChange, States } from '../resolution/contract.js';
+import type { StateChange, States, StateVariance } from '../resolution/contract.js';
 import { MEMBER_TYPE, prefixOfType, readKey, treeKeyOf } from './key.js';
 import { idOfValue, type Membership, membershipOfTag, tagOf, valueOfId } from './value.js';
 
@@ -42,8 +42,11 @@ export interface NodeSink {
 export interface StateUpdate {
   readonly type: string;
   readonly stateKey: string;
-  readonly event: Pdu | undefined;
+  readonly event: StateEvent | undefined;
 }
+
+/** What a state's entry is made from. */
+export type StateEvent = Pick<Pdu, 'type' | 'content' | 'eventId'>;
 
 /** Tree keys are two hashes to make; those of recent lookups are kept. Entries of each kind. */
 const KEYS_CACHED_MAX = 65_536;
@@ -61,6 +64,9 @@ class KeyCache {
   }
 }
 
+/** A key is the same in every room, and the rooms are many whose keys are the same few: each user's own records. */
+const KEYS = new KeyCache();
+
 function keyIn(cache: ClockCache<string, TreeKey>, name: string, type: string, stateKey: string): TreeKey {
   const cached = cache.get(name);
   if (cached !== undefined) return cached;
@@ -74,7 +80,6 @@ export class RoomStates implements States<RootRef> {
   readonly #tree: StateTree;
   readonly #rules: RoomVersionRules;
   readonly #sink: NodeSink;
-  readonly #keys = new KeyCache();
 
   constructor(tree: StateTree, rules: RoomVersionRules, sink: NodeSink) {
     this.#tree = tree;
@@ -88,13 +93,13 @@ export class RoomStates implements States<RootRef> {
 
   /** The event at a key, or undefined. O(log n) node reads. */
   get(root: RootRef, type: string, stateKey: string): EventId | undefined {
-    const entry = this.#tree.get(root, this.#keys.get(type, stateKey));
+    const entry = this.#tree.get(root, KEYS.get(type, stateKey));
     return entry === undefined ? undefined : idOfValue(entry.value, this.#rules);
   }
 
   /** The membership of a user, without reading its event; undefined when there is none. O(log n) node reads. */
   membership(root: RootRef, userId: string): Membership | undefined {
-    const entry = this.#tree.get(root, this.#keys.get(MEMBER_TYPE, userId));
+    const entry = this.#tree.get(root, KEYS.get(MEMBER_TYPE, userId));
     return entry === undefined ? undefined : membershipOfTag(entry.tag);
   }
 
@@ -141,6 +146,17 @@ export class RoomStates implements States<RootRef> {
     }
   }
 
+  /** Keys on which not all of the states agree; what states share is read once. */
+  *diffMany(roots: readonly RootRef[]): Generator<StateVariance> {
+    for (const { key, rest, others } of this.#tree.diffMany(roots)) {
+      yield {
+        ...readKey(key),
+        rest: this.#idOf(rest),
+        others: others.map(({ entry, trees }) => ({ eventId: this.#idOf(entry), states: trees })),
+      };
+    }
+  }
+
   /** A new state with keys set or taken out; the same root when nothing changes. */
   update(root: RootRef, updates: Iterable<StateUpdate>): RootRef {
     const changes: Change[] = [];
@@ -157,8 +173,8 @@ export class RoomStates implements States<RootRef> {
     return this.update(root, [{ type, stateKey, event: isRemoval(event) ? undefined : event }]);
   }
 
-  #change(type: string, stateKey: string, event: Pdu | undefined): Change {
-    const key = this.#keys.get(type, stateKey);
+  #change(type: string, stateKey: string, event: StateEvent | undefined): Change {
+    const key = KEYS.get(type, stateKey);
     if (event === undefined) return { key, tag: 0, value: undefined };
     return { key, tag: tagOf(event), value: valueOfId(event.eventId, this.#rules) };
   }

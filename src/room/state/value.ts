@@ -46,7 +46,7 @@ export const MEMBERSHIPS = ['none', 'join', 'invite', 'leave', 'ban', 'knock'] a
 export type Membership = (typeof MEMBERSHIPS)[number];
 
 /** The tag of a state event's entry. */
-export function tagOf(event: Pdu): number {
+export function tagOf(event: Pick<Pdu, 'type' | 'content'>): number {
   if (event.type !== MEMBER_TYPE) return 0;
   const membership = own(event.content, 'membership');
   const tag = MEMBERSHIPS.findIndex((known) => known === membership);
