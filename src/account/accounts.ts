@@ -11,12 +11,15 @@ import { DeviceKeys } from './device-keys.js';
 import { DeviceLists } from './device-lists.js';
 import { Devices } from './devices.js';
 import { Directory } from './directory.js';
+import { ErasedUsers } from './erased.js';
 import { UserUnknownError } from './errors.js';
 import { Filters } from './filters.js';
 import { KeyBackup } from './key-backup.js';
 import { KeySignatures } from './key-signatures.js';
 import { Memberships } from './memberships.js';
 import { OneTimeKeys } from './one-time-keys.js';
+import { OpenIdTokens } from './openid-tokens.js';
+import { OutsideRooms } from './outside.js';
 import type { AccountParts, DeviceRemoval } from './parts.js';
 import { PASSWORD_COST, type PasswordCost, Passwords } from './passwords.js';
 import { Profiles } from './profiles.js';
@@ -60,11 +63,20 @@ export interface SessionStarted extends IssuedTokens {
   readonly deviceId: string;
 }
 
+/** Parts that others rest on. */
+interface Opened {
+  readonly users: Users;
+  readonly passwords: Passwords;
+  readonly outside: OutsideRooms;
+  readonly memberships: Memberships;
+}
+
 export class Accounts {
   readonly users: Users;
   readonly passwords: Passwords;
   readonly devices: Devices;
   readonly tokens: Tokens;
+  readonly openId: OpenIdTokens;
   readonly profiles: Profiles;
   readonly accountData: AccountData;
   readonly filters: Filters;
@@ -74,23 +86,29 @@ export class Accounts {
   readonly directory: Directory;
   readonly transactions: Transactions;
   readonly memberships: Memberships;
+  /** What users have to do with rooms that this server is not in. */
+  readonly outside: OutsideRooms;
   readonly deviceLists: DeviceLists;
   readonly deviceKeys: DeviceKeys;
   readonly oneTimeKeys: OneTimeKeys;
   readonly crossSigning: CrossSigning;
   readonly keyBackup: KeyBackup;
   readonly toDevice: ToDevice;
+  readonly erased: ErasedUsers;
   readonly #parts: AccountParts;
   /** What goes with a device, part by part. */
   readonly #deviceRemovals: readonly DeviceRemoval[];
 
-  private constructor(parts: AccountParts, passwords: Passwords, memberships: Memberships) {
+  private constructor(parts: AccountParts, opened: Opened) {
     this.#parts = parts;
-    this.passwords = passwords;
-    this.memberships = memberships;
-    this.users = new Users(parts);
+    this.passwords = opened.passwords;
+    this.memberships = opened.memberships;
+    this.outside = opened.outside;
+    this.users = opened.users;
+    const { memberships } = opened;
     this.devices = new Devices(parts);
     this.tokens = new Tokens(parts);
+    this.openId = new OpenIdTokens(parts, this.users);
     this.profiles = new Profiles(parts);
     this.accountData = new AccountData(parts);
     this.filters = new Filters(parts);
@@ -107,6 +125,7 @@ export class Accounts {
     this.crossSigning = new CrossSigning(parts, { devices, deviceKeys, deviceLists, signatures });
     this.keyBackup = new KeyBackup(parts);
     this.toDevice = new ToDevice(parts);
+    this.erased = new ErasedUsers(parts);
     this.#deviceRemovals = [
       this.tokens.removalRecords,
       this.transactions.removalRecords,
@@ -126,7 +145,10 @@ export class Accounts {
       randomBytes: options.randomBytes ?? randomBytes,
     };
     const passwords = await Passwords.open(parts, options.passwordCost ?? PASSWORD_COST);
-    return new Accounts(parts, passwords, await Memberships.open(parts));
+    const users = new Users(parts);
+    const outside = OutsideRooms.open(parts, users);
+    const memberships = await Memberships.open(parts, outside);
+    return new Accounts(parts, { users, passwords, outside, memberships });
   }
 
   async close(): Promise<void> {
@@ -189,7 +211,7 @@ export class Accounts {
 
   /**
    * The user leaves for good: no password, no device, no profile; the id is never given out again.
-   * @param options.erase take the account data away too
+   * @param options.erase take the account data away too, and show what they said to nobody who comes later
    */
   async deactivate(userId: UserId, options: { readonly erase: boolean }): Promise<void> {
     await this.#parts.engine.internal.write([
@@ -201,7 +223,7 @@ export class Accounts {
       ),
       ...this.crossSigning.removalRecords(userId),
       ...this.profiles.removalRecords(userId),
-      ...(options.erase ? this.accountData.removalRecords(userId) : []),
+      ...(options.erase ? [...this.accountData.removalRecords(userId), ...this.erased.records(userId)] : []),
     ]);
     await this.keyBackup.removeAll(userId);
   }

@@ -48,6 +48,8 @@ export interface CrossSigningParts {
 }
 
 export class CrossSigning {
+  /** The master key of a user of another server, where it is known; federation says how to find it. */
+  remoteMaster: (userId: UserId) => JsonObject | undefined = () => undefined;
   readonly #parts: AccountParts;
   readonly #with: CrossSigningParts;
 
@@ -71,6 +73,12 @@ export class CrossSigning {
     const id = key === undefined ? undefined : idOf(key);
     if (key === undefined || id === undefined) return undefined;
     return this.#with.signatures.shown(key, userId, id, viewer);
+  }
+
+  /** A master key of a user of another server, with the signature that `viewer` made of it. */
+  shownRemote(userId: UserId, key: JsonObject, viewer: UserId): JsonObject {
+    const id = idOf(key);
+    return id === undefined ? key : this.#with.signatures.shown(key, userId, id, viewer);
   }
 
   /**
@@ -140,7 +148,9 @@ export class CrossSigning {
     const merged = Object.fromEntries([...kept, ...made]);
     return [
       signatures.record(signer, owner, key, merged),
-      signer === owner ? deviceLists.changedRecord(owner) : deviceLists.signedRecord(signer, owner),
+      signer === owner
+        ? deviceLists.changedRecord(owner, stored.deviceId)
+        : deviceLists.signedRecord(signer, owner),
     ];
   }
 
@@ -161,16 +171,17 @@ export class CrossSigning {
 
   /** The key that is signed, and the keys that may sign it. */
   #signedKey(signer: UserId, owner: UserId, key: string) {
-    const master = this.get(owner, 'master');
+    const master = this.get(owner, 'master') ?? this.remoteMaster(owner);
     if (master !== undefined && idOf(master) === key) {
       return {
         json: master,
+        deviceId: undefined,
         signers: signer === owner ? this.#deviceSigners(owner) : this.#signers(signer, 'user_signing'),
       };
     }
     const device = signer === owner ? this.#with.deviceKeys.get(owner, key) : undefined;
     if (device === undefined) throw new KeyUnknownError(`${owner} has no such key for you to sign`, { key });
-    return { json: device, signers: this.#signers(signer, 'self_signing') };
+    return { json: device, deviceId: key, signers: this.#signers(signer, 'self_signing') };
   }
 
   #signers(userId: UserId, usage: KeyUsage): Map<string, Uint8Array> {

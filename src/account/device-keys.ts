@@ -67,7 +67,7 @@ export class DeviceKeys {
     return [
       { roomId: userRoom(userId), type: DEVICE_KEYS, stateKey: deviceId, content },
       ...(isOther ? this.#signatures.removalRecords(userId, deviceId) : []),
-      this.#lists.changedRecord(userId),
+      this.#lists.changedRecord(userId, deviceId),
     ];
   }
 
@@ -76,7 +76,7 @@ export class DeviceKeys {
     return [
       { roomId: userRoom(userId), type: DEVICE_KEYS, stateKey: deviceId, content: undefined },
       ...this.#signatures.removalRecords(userId, deviceId),
-      this.#lists.changedRecord(userId),
+      this.#lists.changedRecord(userId, deviceId),
     ];
   };
 }

@@ -1,11 +1,12 @@
 // Whose devices or cross-signing keys changed, and when: the position of a change is the seq of its record.
 //
-//   !device_lists    stateroom.device_list / user id        {}
+//   !device_lists    stateroom.device_list / user id        { device_id? }
 //                    stateroom.signed_user / signer, user   {}
 //
 // Who changed between two points is a difference of two roots of this one room, whatever else happened
 // meanwhile. A user's signature of another's key is shown to the signer alone, so the second record concerns
-// the signer only.
+// the signer only. Other servers count the changes of a user's devices: each names the one before it. A change
+// of cross-signing keys, which names no device, is not among them.
 //
 // Source: client-server API, "Tracking the device list for a user", GET /keys/changes.
 
@@ -18,14 +19,17 @@ import type { StateView } from '../reader/state-view.js';
 import { MEMBER_TYPE } from '../room/state/key.js';
 import type { RoomRow } from '../store/records.js';
 import { EMPTY_ROOT } from '../tree/tree.js';
+import { changesSince } from './changes.js';
 import type { Memberships } from './memberships.js';
-import { type AccountParts, joinKey, splitKey } from './parts.js';
+import { type AccountParts, joinKey, splitKey, textOf } from './parts.js';
 
 export const DEVICE_LISTS_ROOM = internalRoomId('device_lists');
 /** The keys of the user whose id is the state key changed. */
 export const DEVICE_LIST = 'stateroom.device_list';
 const SIGNED_USER = 'stateroom.signed_user';
 const ENCRYPTION = 'm.room.encryption';
+/** Changes of cross-signing keys that are gone back over to find a device's. */
+const CHANGES_BACK_MAX = 20;
 
 /** Both sorted. */
 export interface DeviceListChanges {
@@ -33,6 +37,14 @@ export interface DeviceListChanges {
   readonly changed: readonly UserId[];
   /** Users with whom no encrypted room is shared any more. */
   readonly left: readonly UserId[];
+}
+
+/** One change of a user's keys. */
+export interface DeviceListChange {
+  /** The device; undefined where it was cross-signing keys. */
+  readonly deviceId: string | undefined;
+  /** Seq of the change of a device of the user before it, where it is known. */
+  readonly previous: number | undefined;
 }
 
 /** A room at the two ends of a span; undefined where the user was not joined. */
@@ -58,9 +70,44 @@ export class DeviceLists {
     this.#memberships = memberships;
   }
 
-  /** To be written with whatever changes a user's keys. */
-  changedRecord(userId: UserId): InternalRecord {
-    return { roomId: DEVICE_LISTS_ROOM, type: DEVICE_LIST, stateKey: userId, content: {} };
+  /**
+   * To be written with whatever changes a user's keys.
+   * @param deviceId the device whose keys changed; without one it is the user's cross-signing keys
+   */
+  changedRecord(userId: UserId, deviceId?: string): InternalRecord {
+    const content = deviceId === undefined ? {} : { device_id: deviceId };
+    return { roomId: DEVICE_LISTS_ROOM, type: DEVICE_LIST, stateKey: userId, content };
+  }
+
+  /** Which version of a user's devices this is, as other servers are told: the seq of the last change; or 0. */
+  streamId(userId: UserId): number {
+    const room = this.#engine.store.room(DEVICE_LISTS_ROOM);
+    if (room === undefined) return 0;
+    return this.#lastDeviceChange(this.#current(room), userId) ?? 0;
+  }
+
+  /** The change that was committed at a seq; undefined where there was none. */
+  changeAt(seq: number): DeviceListChange | undefined {
+    const event = this.#engine.reader.events.at(seq);
+    if (event?.pdu.type !== DEVICE_LIST || event.pdu.stateKey === undefined) return undefined;
+    const before = event.roots && this.#engine.reader.view(DEVICE_LISTS_ROOM, event.roots.before);
+    return {
+      deviceId: textOf(event.pdu.content, 'device_id'),
+      previous: before && this.#lastDeviceChange(before, event.pdu.stateKey as UserId),
+    };
+  }
+
+  /** Goes back over changes of cross-signing keys; where there are too many of them nothing is known. */
+  #lastDeviceChange(state: StateView, userId: UserId): number | undefined {
+    let view = state;
+    for (let hops = 0; hops < CHANGES_BACK_MAX; hops++) {
+      const id = view.get(DEVICE_LIST, userId);
+      const event = id === undefined ? undefined : this.#engine.reader.events.get(id);
+      if (event === undefined || textOf(event.pdu.content, 'device_id') !== undefined) return event?.seq;
+      if (event.roots === undefined) return undefined;
+      view = view.at(event.roots.before);
+    }
+    return undefined;
   }
 
   /** To be written with a signature of another user's key. */
@@ -108,7 +155,7 @@ export class DeviceLists {
     const room = this.#engine.store.room(DEVICE_LISTS_ROOM);
     if (room === undefined || this.#newestSeq(room) <= after) return users;
     const before = await this.#stateAt(room, after);
-    for (const { type, stateKey } of before.diff(await this.#stateAt(room, to))) {
+    for (const { type, stateKey } of changesSince(before, await this.#stateAt(room, to))) {
       const changed = changedUserOf(type, stateKey, userId);
       if (changed !== undefined) users.add(changed);
     }
@@ -141,7 +188,11 @@ export class DeviceLists {
 
   /** The room's state as this server saw it when everything up to a seq was committed. */
   async #stateAt(room: RoomRow, seq: number): Promise<StateView> {
-    for await (const [, at] of this.#engine.store.timeline(room.number, { to: seq + 1, reverse: true })) {
+    for await (const [, at] of this.#engine.store.timeline(room.number, {
+      from: 0,
+      to: seq + 1,
+      reverse: true,
+    })) {
       const roots = this.#engine.reader.events.at(at)?.roots;
       if (roots !== undefined) return this.#current(room).at(roots.room ?? roots.after);
     }

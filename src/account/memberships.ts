@@ -13,6 +13,7 @@ import { toError } from '../lib/errors.js';
 import { MEMBER_TYPE } from '../room/state/key.js';
 import type { Membership } from '../room/state/value.js';
 import type { RootRef } from '../tree/types.js';
+import type { OutsideRooms } from './outside.js';
 import { type AccountParts, textOf, userRoom } from './parts.js';
 
 const FORGOTTEN = 'stateroom.forgotten';
@@ -27,6 +28,7 @@ export interface UserMembership {
 export class Memberships {
   readonly #parts: AccountParts;
   readonly #engine: Engine;
+  readonly #outside: OutsideRooms;
   /** The current state of each room that the index shows. */
   readonly #roots = new Map<RoomId, RootRef>();
   readonly #byUser = new Map<UserId, Map<RoomId, UserMembership>>();
@@ -41,14 +43,15 @@ export class Memberships {
   #failure: Error | undefined;
   #following: Promise<void> = Promise.resolve();
 
-  private constructor(parts: AccountParts) {
+  private constructor(parts: AccountParts, outside: OutsideRooms) {
     this.#parts = parts;
     this.#engine = parts.engine;
+    this.#outside = outside;
   }
 
   /** The index of an engine's rooms as they are. O(local members) and O(members) node reads. */
-  static async open(parts: AccountParts): Promise<Memberships> {
-    const memberships = new Memberships(parts);
+  static async open(parts: AccountParts, outside: OutsideRooms): Promise<Memberships> {
+    const memberships = new Memberships(parts, outside);
     const { reader, core } = parts.engine;
     memberships.#position = core.release.watermark;
     for await (const room of reader.rooms()) {
@@ -72,16 +75,32 @@ export class Memberships {
     await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));
   }
 
-  /** The rooms a user has to do with, as of all that is committed: joined, invited, knocked at, left, banned. */
+  /**
+   * The rooms a user has to do with, as of all that is committed: joined, invited, knocked at, left, banned; those
+   * that this server is not in too.
+   */
   async ofUser(userId: UserId): Promise<ReadonlyMap<RoomId, UserMembership>> {
     await this.caughtUp();
-    return this.#byUser.get(userId) ?? new Map();
+    const inside = this.#byUser.get(userId) ?? new Map<RoomId, UserMembership>();
+    const outside = [...this.#outside.ofUser(userId)];
+    if (outside.length === 0) return inside;
+    const both = new Map(inside);
+    for (const [roomId, { membership, event }] of outside) {
+      both.set(roomId, { membership, eventId: event.eventId });
+    }
+    return both;
   }
 
   /** The rooms where the user has this membership. */
   async rooms(userId: UserId, membership: Membership): Promise<RoomId[]> {
     const rooms = [...(await this.ofUser(userId))];
     return rooms.filter(([, place]) => place.membership === membership).map(([roomId]) => roomId);
+  }
+
+  /** Is anybody of this server in the room, as of what was released? */
+  isServerIn(roomId: RoomId): boolean {
+    for (const { membership } of this.ofRoom(roomId).values()) if (membership === 'join') return true;
+    return false;
   }
 
   /** The users of this server who have to do with a room, as of what was released: for waking those concerned. */

@@ -33,6 +33,15 @@ export function receiptsRoom(roomId: RoomId): RoomId {
   return internalRoomId('receipts', roomId.replaceAll('%', '%25').replaceAll(':', '%3A'));
 }
 
+const RECEIPTS_PREFIX = receiptsRoom('' as RoomId);
+
+/** The room whose receipts an internal room holds; undefined for one that holds none. */
+export function roomOfReceipts(internalId: RoomId): RoomId | undefined {
+  if (!internalId.startsWith(RECEIPTS_PREFIX)) return undefined;
+  const escaped = internalId.slice(RECEIPTS_PREFIX.length);
+  return escaped.replaceAll('%3A', ':').replaceAll('%25', '%') as RoomId;
+}
+
 /** The receipt that a record of a receipts room holds. */
 export function receiptOf(stateKey: string, content: JsonObject): Receipt {
   const [userId, rest] = splitKey(stateKey);

@@ -14,6 +14,8 @@ import type { EventId, UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import { toBase64Url } from '../lib/base64.js';
 import type { StateView } from '../reader/state-view.js';
+import type { StateChange } from '../room/resolution/contract.js';
+import { TreeNodeMissing } from '../tree/errors.js';
 import { EMPTY_ROOT } from '../tree/tree.js';
 import { type AccountParts, joinKey, splitKey, textOf, userRoom } from './parts.js';
 
@@ -137,9 +139,10 @@ export class ToDevice {
     return queues.byDevice.get(deviceId) ?? [];
   }
 
-  #broughtUpTo(now: StateView, { view, byDevice }: Queues): Queues {
-    const isNew = view.rootRef.count === 0;
-    const changes = isNew ? entriesAsChanges(now) : view.diff(now);
+  #broughtUpTo(now: StateView, held: Queues): Queues {
+    const known = held.view.rootRef.count === 0 ? undefined : changesOrNone(held.view, now);
+    const byDevice = known === undefined ? new Map<string, Entry[]>() : held.byDevice;
+    const changes = known ?? entriesAsChanges(now);
     const gone = new Set<string>();
     const came: Entry[] = [];
     for (const { type, stateKey, before, after } of changes) {
@@ -160,6 +163,16 @@ export class ToDevice {
       byDevice.set(deviceId, queue);
     }
     return { view: now, byDevice };
+  }
+}
+
+/** What differs; undefined where the older state was collected meanwhile. */
+function changesOrNone(before: StateView, now: StateView): StateChange[] | undefined {
+  try {
+    return [...before.diff(now)];
+  } catch (error) {
+    if (!(error instanceof TreeNodeMissing)) throw error;
+    return undefined;
   }
 }
 

@@ -1,9 +1,9 @@
 // Transaction ids: a request sent twice is done once, across restarts too.
 //
-//   !user/ID    stateroom.txn / device, endpoint, transaction id    { n, answer }
+//   !user/ID    stateroom.txn / device, slot    { n, endpoint, txn_id, answer }
 //
-// The record lands in the commit group of what the request did, or neither does. A device's newest ones are kept,
-// `n` counts them; one more takes the oldest away.
+// The record lands in the commit group of what the request did, or neither does. `n` counts what a device asked;
+// its records go round through so many slots, so that each takes the place of the oldest. They are found in memory.
 //
 // Source: client-server API, "Transaction identifiers".
 
@@ -13,7 +13,7 @@ import { isObject, type JsonObject, own } from '../event/json.js';
 import { type AccountParts, joinKey, numberOf, splitKey, textOf, userRoom } from './parts.js';
 
 const TXN = 'stateroom.txn';
-/** Transactions that are remembered of a device. */
+/** Slots of a device: so many of its transactions are remembered. */
 const KEPT_PER_DEVICE = 200;
 /** Devices whose transactions are kept in memory; those of others are read again when they are asked for. */
 const DEVICES_IN_MEMORY_MAX = 1_000;
@@ -27,10 +27,23 @@ export interface Transaction {
   readonly txnId: string;
 }
 
-/** What a device sent lately, oldest first. */
+/** A transaction that was done. */
+interface Done {
+  readonly n: number;
+  /** Of the endpoint and the transaction id. */
+  readonly key: string;
+  readonly answer: JsonObject;
+}
+
+/** What a device sent lately. */
 interface Recent {
+  /** How many it began. */
   count: number;
-  readonly keys: string[];
+  /** How many are under way: so long the device is not forgotten. */
+  underWay: number;
+  readonly slots: (Done | undefined)[];
+  readonly byKey: Map<string, Done>;
+  /** Those of events under way too: a sync may show an event before its sender is answered. */
   readonly txnIdOfEvent: Map<string, string>;
 }
 
@@ -51,18 +64,46 @@ export class Transactions {
     transaction: Transaction,
     run: (record: (answer: JsonObject) => readonly InternalRecord[]) => Promise<JsonObject>,
   ): Promise<JsonObject> {
-    // What is under way comes first: its record can be read already, and is not on disk yet.
-    const key = joinKey(transaction.userId, keyOf(transaction));
-    const underWay = this.#underWay.get(key);
+    const { userId, deviceId, endpoint, txnId } = transaction;
+    const key = joinKey(endpoint, txnId);
+    const name = joinKey(userId, deviceId, key);
+    const underWay = this.#underWay.get(name);
     if (underWay !== undefined) return underWay;
-    const done = this.#answer(transaction);
-    if (done !== undefined) return done;
-    const running = run((answer) => this.#records(transaction, answer));
-    this.#underWay.set(key, running);
+    const recent = this.#recentOf(userId, deviceId);
+    const done = recent.byKey.get(key);
+    if (done !== undefined) return done.answer;
+    const running = this.#run(transaction, recent, run);
+    this.#underWay.set(name, running);
     try {
       return await running;
     } finally {
-      this.#underWay.delete(key);
+      this.#underWay.delete(name);
+    }
+  }
+
+  async #run(
+    { userId, deviceId, endpoint, txnId }: Transaction,
+    recent: Recent,
+    run: (record: (answer: JsonObject) => readonly InternalRecord[]) => Promise<JsonObject>,
+  ): Promise<JsonObject> {
+    let n: number | undefined;
+    let eventId: string | undefined;
+    recent.underWay++;
+    try {
+      const answer = await run((made) => {
+        n = recent.count++;
+        eventId = textOf(made, 'event_id');
+        if (eventId !== undefined) recent.txnIdOfEvent.set(eventId, txnId);
+        const content = { n, endpoint, txn_id: txnId, answer: made };
+        return [{ roomId: userRoom(userId), type: TXN, stateKey: slotKey(deviceId, n), content }];
+      });
+      if (n !== undefined) keep(recent, { n, key: joinKey(endpoint, txnId), answer });
+      return answer;
+    } catch (error) {
+      if (eventId !== undefined) recent.txnIdOfEvent.delete(eventId);
+      throw error;
+    } finally {
+      recent.underWay--;
     }
   }
 
@@ -72,39 +113,16 @@ export class Transactions {
   }
 
   readonly removalRecords = (userId: UserId, deviceId: string): readonly InternalRecord[] => {
-    const { keys } = this.#recentOf(userId, deviceId);
+    const { slots } = this.#recentOf(userId, deviceId);
     this.#recent.delete(joinKey(userId, deviceId));
-    return keys.map((stateKey) => ({ roomId: userRoom(userId), type: TXN, stateKey, content: undefined }));
+    const used = slots.filter((done) => done !== undefined);
+    return used.map(({ n }) => ({
+      roomId: userRoom(userId),
+      type: TXN,
+      stateKey: slotKey(deviceId, n),
+      content: undefined,
+    }));
   };
-
-  #answer(transaction: Transaction): JsonObject | undefined {
-    const { engine } = this.#parts;
-    const content = engine.internal.get(userRoom(transaction.userId), TXN, keyOf(transaction));
-    const answer = content === undefined ? undefined : own(content, 'answer');
-    return isObject(answer) ? answer : undefined;
-  }
-
-  #records(transaction: Transaction, answer: JsonObject): readonly InternalRecord[] {
-    const { userId, deviceId, txnId } = transaction;
-    const roomId = userRoom(userId);
-    const recent = this.#recentOf(userId, deviceId);
-    const stateKey = keyOf(transaction);
-    // What was tried and refused before left its key here and no record.
-    const earlier = recent.keys.indexOf(stateKey);
-    if (earlier !== -1) recent.keys.splice(earlier, 1);
-    recent.keys.push(stateKey);
-    const eventId = textOf(answer, 'event_id');
-    if (eventId !== undefined) recent.txnIdOfEvent.set(eventId, txnId);
-    const records: InternalRecord[] = [
-      { roomId, type: TXN, stateKey, content: { n: recent.count++, answer } },
-    ];
-    for (const oldest of recent.keys.splice(0, Math.max(0, recent.keys.length - KEPT_PER_DEVICE))) {
-      const event = eventOf(this.#parts.engine.internal.get(roomId, TXN, oldest));
-      if (event !== undefined) recent.txnIdOfEvent.delete(event);
-      records.push({ roomId, type: TXN, stateKey: oldest, content: undefined });
-    }
-    return records;
-  }
 
   #recentOf(userId: UserId, deviceId: string): Recent {
     const name = joinKey(userId, deviceId);
@@ -112,30 +130,58 @@ export class Transactions {
     // Asked for last, it goes last: the first of the map is the one to forget.
     this.#recent.delete(name);
     this.#recent.set(name, recent);
-    const [first] = this.#recent.keys();
-    if (this.#recent.size > DEVICES_IN_MEMORY_MAX && first !== undefined) this.#recent.delete(first);
+    if (this.#recent.size > DEVICES_IN_MEMORY_MAX) this.#forgetOne();
     return recent;
   }
 
-  #load(userId: UserId, deviceId: string): Recent {
-    const found = [...this.#parts.engine.internal.entries(userRoom(userId), TXN)]
-      .filter(({ stateKey }) => splitKey(stateKey)[0] === deviceId)
-      .map(({ stateKey, content }) => ({ stateKey, content, n: numberOf(content, 'n') ?? 0 }))
-      .sort((a, b) => a.n - b.n);
-    const txnIdOfEvent = new Map<string, string>();
-    for (const { stateKey, content } of found) {
-      const eventId = eventOf(content);
-      if (eventId !== undefined) txnIdOfEvent.set(eventId, splitKey(splitKey(stateKey)[1])[1]);
+  #forgetOne(): void {
+    for (const [name, { underWay }] of this.#recent) {
+      if (underWay > 0) continue;
+      this.#recent.delete(name);
+      return;
     }
-    return { count: (found.at(-1)?.n ?? -1) + 1, keys: found.map(({ stateKey }) => stateKey), txnIdOfEvent };
+  }
+
+  #load(userId: UserId, deviceId: string): Recent {
+    const recent: Recent = {
+      count: 0,
+      underWay: 0,
+      slots: [],
+      byKey: new Map(),
+      txnIdOfEvent: new Map(),
+    };
+    for (const { stateKey, content } of this.#parts.engine.internal.entries(userRoom(userId), TXN)) {
+      const [device] = splitKey(stateKey);
+      const [n, endpoint, txnId] = [
+        numberOf(content, 'n'),
+        textOf(content, 'endpoint'),
+        textOf(content, 'txn_id'),
+      ];
+      const answer = own(content, 'answer');
+      if (device !== deviceId || n === undefined || endpoint === undefined || txnId === undefined) continue;
+      if (!isObject(answer)) continue;
+      keep(recent, { n, key: joinKey(endpoint, txnId), answer });
+      const eventId = textOf(answer, 'event_id');
+      if (eventId !== undefined) recent.txnIdOfEvent.set(eventId, txnId);
+      recent.count = Math.max(recent.count, n + 1);
+    }
+    return recent;
   }
 }
 
-function keyOf({ deviceId, endpoint, txnId }: Transaction): string {
-  return joinKey(deviceId, endpoint, txnId);
+function slotKey(deviceId: string, n: number): string {
+  return joinKey(deviceId, String(n % KEPT_PER_DEVICE));
 }
 
-function eventOf(content: JsonObject | undefined): string | undefined {
-  const answer = content === undefined ? undefined : own(content, 'answer');
-  return isObject(answer) ? textOf(answer, 'event_id') : undefined;
+/** Puts what was done into its slot; what had it is forgotten. */
+function keep({ slots, byKey, txnIdOfEvent }: Recent, done: Done): void {
+  const slot = done.n % KEPT_PER_DEVICE;
+  const replaced = slots[slot];
+  if (replaced !== undefined) {
+    byKey.delete(replaced.key);
+    const eventId = textOf(replaced.answer, 'event_id');
+    if (eventId !== undefined) txnIdOfEvent.delete(eventId);
+  }
+  slots[slot] = done;
+  byKey.set(done.key, done);
 }

@@ -1,0 +1,82 @@
+// Takes in events without a place in the graph: states and auth chains that were fetched. Each is verified like
+// any other, and only once all that it cites is known, so that none is put aside to wait for what nobody has.
+
+import type { Engine } from '../../engine/engine.js';
+import { createIdOfRoom, type EventId, type ServerName } from '../../event/ids.js';
+import type { Pdu } from '../../event/pdu.js';
+import type { RoomVersionRules } from '../../event/rules.js';
+import type { KeyRing } from '../identity/key-ring.js';
+import type { FederationLog } from '../parts.js';
+import type { Effort } from './effort.js';
+import { bytesOf, ranks } from './fetched-events.js';
+
+export interface OutlierParts {
+  readonly engine: Engine;
+  readonly keyRing: Pick<KeyRing, 'fetchFor'>;
+  readonly log: FederationLog;
+}
+
+/** What is there afterwards. */
+export interface TakenOutliers {
+  /** Those that were refused for what they are: asking for them again would not help. */
+  readonly dropped: ReadonlySet<EventId>;
+  /** Ids that events among them cite and that nobody gave. */
+  readonly uncited: ReadonlySet<EventId>;
+}
+
+export async function takeOutliers(
+  { engine, keyRing, log }: OutlierParts,
+  effort: Effort,
+  events: ReadonlyMap<EventId, Pdu>,
+  from: ServerName,
+): Promise<TakenOutliers> {
+  const { known } = engine.core;
+  const isKnown = (id: EventId): boolean => known.has(id);
+  const news = new Map([...events].filter(([id]) => !isKnown(id)));
+  const dropped = new Set<EventId>();
+  const uncited = new Set<EventId>();
+  for (const event of news.values()) {
+    for (const id of citedBy(event)) if (!isKnown(id) && !news.has(id)) uncited.add(id);
+  }
+  const [first] = news.values();
+  if (first === undefined) return { dropped, uncited };
+  await keyRing.fetchFor(
+    Array.from(news.values(), ({ json }) => json),
+    first.rules,
+  );
+  for (const rank of ranks(news, citedBy, isKnown)) {
+    const ready = rank.filter((event) => {
+      const isReady = citedBy(event).every(isKnown);
+      if (!isReady) dropped.add(event.eventId);
+      return isReady;
+    });
+    const granted = ready.slice(0, effort.takeEvents(ready.length));
+    const verdicts = await Promise.all(
+      granted.map((event) =>
+        engine.receive(bytesOf(event), { from, asOutlier: true, ...versionOf(event.rules) }),
+      ),
+    );
+    for (const { verdict, eventId, code, reason } of verdicts) {
+      if (verdict !== 'dropped' || eventId === undefined) continue;
+      dropped.add(eventId);
+      log.info(
+        { room: effort.roomId, event: eventId, from, code, reason },
+        'an event of a state was refused',
+      );
+    }
+    // A verdict without an id is one of form: whoever is not known now was refused.
+    for (const { eventId } of granted) if (!isKnown(eventId)) dropped.add(eventId);
+    if (granted.length < ready.length) break;
+  }
+  return { dropped, uncited };
+}
+
+/** What an event cites; from version 12 its room's create event too. */
+export function citedBy({ rules, roomId, type, authEvents }: Pdu): readonly EventId[] {
+  if (!rules.authorisation.createIsImplied || type === 'm.room.create') return authEvents;
+  return [...authEvents, createIdOfRoom(roomId)];
+}
+
+function versionOf({ version }: RoomVersionRules): { readonly roomVersion: string } {
+  return { roomVersion: version };
+}

@@ -1,0 +1,49 @@
+// Every limit and time of federation, with what it is when nobody says.
+
+import type { ServerName } from '../event/ids.js';
+
+export interface FederationOptions {
+  // Requests to other servers.
+  /** Milliseconds for a request that names no other limit. */
+  readonly requestTimeoutMs: number;
+  /** Bytes of an answer, where the request names no other limit. */
+  readonly answerBytesMax: number;
+  /** Milliseconds for the join, knock and leave handshakes, which may wait for the other server's own requests. */
+  readonly handshakeTimeoutMs: number;
+  /** Bytes of a room's whole state. */
+  readonly stateBytesMax: number;
+
+  // Servers that fail.
+  /** How long a server is left alone after its first failure; doubled with each more. */
+  readonly backoffMs: number;
+  /** So often it is doubled at most: 2^16 seconds are 18 hours. */
+  readonly backoffDoublings: number;
+
+  // Keys.
+  /** Notaries that are asked for keys that their own server does not give, in this order. */
+  readonly trustedKeyServers: readonly ServerName[];
+  /** How long our own keys are good for, from when they are asked for. */
+  readonly keyValidityMs: number;
+  /** How long a key that could not be had is not asked for again. */
+  readonly keyRetryMs: number;
+  readonly keyTimeoutMs: number;
+  /** Servers whose keys are fetched at once; more wait. */
+  readonly keyFetchesMax: number;
+  /** Servers whose keys wait to be fetched; more are refused. */
+  readonly keyFetchesWaitingMax: number;
+}
+
+export const FEDERATION_OPTIONS: FederationOptions = {
+  requestTimeoutMs: 30_000,
+  answerBytesMax: 10 * 1024 * 1024,
+  handshakeTimeoutMs: 60_000,
+  stateBytesMax: 256 * 1024 * 1024,
+  backoffMs: 1_000,
+  backoffDoublings: 16,
+  trustedKeyServers: [],
+  keyValidityMs: 24 * 3_600_000,
+  keyRetryMs: 10 * 60_000,
+  keyTimeoutMs: 10_000,
+  keyFetchesMax: 32,
+  keyFetchesWaitingMax: 2_048,
+};

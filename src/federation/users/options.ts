@@ -1,0 +1,30 @@
+// Limits of what is asked about users of other servers, and of what is kept of them.
+
+export interface RemoteUsersOptions {
+  /** Milliseconds for a server to answer what a client waits for. */
+  readonly keysTimeoutMs: number;
+  readonly profileTimeoutMs: number;
+  /** Users that one request asks for. */
+  readonly usersInRequestMax: number;
+  /** Devices that are kept of a user, and bytes of one's keys. */
+  readonly devicesMax: number;
+  readonly keyBytesMax: number;
+  /** Device lists that are asked for at once, over all servers. */
+  readonly resyncsMax: number;
+  /** How long a profile is taken for current, and how many are kept. */
+  readonly profileKeptMs: number;
+  readonly profilesMax: number;
+  readonly profileBytesMax: number;
+}
+
+export const REMOTE_USERS_OPTIONS: RemoteUsersOptions = {
+  keysTimeoutMs: 10_000,
+  profileTimeoutMs: 10_000,
+  usersInRequestMax: 250,
+  devicesMax: 500,
+  keyBytesMax: 16 * 1024,
+  resyncsMax: 16,
+  profileKeptMs: 60_000,
+  profilesMax: 5_000,
+  profileBytesMax: 128 * 1024,
+};
