@@ -2,12 +2,13 @@
 //
 // Source: client-server API, "Room aliases"; "m.room.canonical_alias".
 
-import { fitsBytes, MAX_ID_BYTES, parseServerName, type RoomId, type UserId } from '../event/ids.js';
+import { isRoomAlias, type RoomId, type UserId } from '../event/ids.js';
 import { isArray, type JsonObject, type JsonValue, own } from '../event/json.js';
 import { AliasTakenError } from '../account/errors.js';
 import type { StateView } from '../reader/state-view.js';
 import { badJson, forbidden, invalidParam, MatrixError, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
+import { aliasedRoom } from './remote-rooms.js';
 import { bodyText, param } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import {
@@ -19,23 +20,9 @@ import {
   stateEvent,
 } from './visibility.js';
 
-/** Is the text `#localpart:server`? */
-export function isAlias(text: string): boolean {
-  const colon = text.indexOf(':');
-  if (!text.startsWith('#') || colon < 2 || !fitsBytes(text, MAX_ID_BYTES) || text.includes('\0'))
-    return false;
-  return parseServerName(text.slice(colon + 1)) !== undefined;
-}
-
-/** The room that an alias names; undefined when it names none that is known here. @throws MatrixError 400 */
-export function roomIdOfAlias(home: Homeserver, alias: string): RoomId | undefined {
-  if (!isAlias(alias)) throw invalidParam(`${alias} is no room alias.`);
-  return home.accounts.aliases.get(alias)?.roomId;
-}
-
 function aliasOf(request: AuthenticatedRequest): string {
   const alias = param(request, 'roomAlias');
-  if (!isAlias(alias)) throw invalidParam('The room alias is none: #name:server.');
+  if (!isRoomAlias(alias)) throw invalidParam('The room alias is none: #name:server.');
   return alias;
 }
 
@@ -71,7 +58,7 @@ export function checkCanonicalAlias(home: Homeserver, view: StateView, content: 
   for (const alias of aliasesIn(content)) {
     if (typeof alias !== 'string') throw invalidParam('An alias is a string.');
     if (known.has(alias)) continue;
-    if (!isAlias(alias)) throw invalidParam(`${alias} is no room alias.`);
+    if (!isRoomAlias(alias)) throw invalidParam(`${alias} is no room alias.`);
     if (home.accounts.aliases.get(alias)?.roomId !== view.roomId) {
       throw new MatrixError(400, 'M_BAD_ALIAS', `The alias ${alias} does not point to this room.`);
     }
@@ -100,11 +87,9 @@ async function put(request: AuthenticatedRequest, home: Homeserver): Promise<Jso
   return {};
 }
 
-function get(request: AuthenticatedRequest, home: Homeserver): JsonObject {
-  const alias = aliasOf(request);
-  const roomId = roomIdOfAlias(home, alias);
-  if (roomId === undefined) throw notFound(`There is no room ${alias}.`);
-  return { room_id: roomId, servers: [home.options.serverName] };
+async function get(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { roomId, via } = await aliasedRoom(home, aliasOf(request));
+  return { room_id: roomId, servers: [...new Set(via)] };
 }
 
 async function remove(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {

@@ -6,13 +6,14 @@
 // Source: client-server API, "Room event format", "Redactions"; definitions/client_event.yaml;
 // rooms/v11, "Moving the redacts property".
 
+import { redactionsOf } from '../engine/redactions.js';
 import { isArray, isObject, type JsonObject, JsonNumber, type JsonValue, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { redact } from '../event/redact.js';
 import type { EventId } from '../event/ids.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
+import { isErasedFor } from './erasure.js';
 import type { Homeserver } from './homeserver.js';
-import { redactionsOf } from './redactions.js';
 import type { Requester } from './route.js';
 import type { RoomViewer } from './visibility.js';
 
@@ -48,14 +49,16 @@ export async function toClientEvents(
     if (previous !== undefined) {
       unsigned['replaces_state'] = previous.pdu.eventId;
       if (serving.viewer.canSee(previous)) {
-        unsigned['prev_content'] = contentOf(previous.pdu, redactions.has(previous.pdu.eventId));
+        const isErased = isErasedFor(home, serving.viewer, previous);
+        unsigned['prev_content'] = contentOf(previous.pdu, isErased || redactions.has(previous.pdu.eventId));
       }
     }
     if (redaction !== undefined) {
       const inner = unsignedOf(home, redaction, serving);
       unsigned['redacted_because'] = formatted(redaction.pdu, inner, false, serving);
     }
-    return formatted(event.pdu, unsigned, redaction !== undefined, serving);
+    const isRedacted = redaction !== undefined || isErasedFor(home, serving.viewer, event);
+    return formatted(event.pdu, unsigned, isRedacted, serving);
   });
 }
 
@@ -70,28 +73,18 @@ export async function toClientEvent(
   return served;
 }
 
-/** Events made ready in one go, between which others have their turn. */
-const BATCH = 500;
-
-/** State events by their ids, as a listing of state shows them. */
-export async function toClientState(
+/**
+ * The content of a state event as it may be shown: redacted where the event was.
+ * @param viewer whose eyes it is for; without one it is compared, and nobody sees it
+ */
+export async function shownContent(
   home: Homeserver,
-  ids: readonly EventId[],
-  serving: Omit<Serving, 'detail'>,
-  wants: (event: KnownEvent) => boolean = () => true,
-): Promise<JsonObject[]> {
-  const served: JsonObject[] = [];
-  for (let at = 0; at < ids.length; at += BATCH) {
-    const batch = ids.slice(at, at + BATCH).flatMap((id) => home.engine.reader.events.get(id) ?? []);
-    served.push(...(await toClientEvents(home, batch.filter(wants), { ...serving, detail: 'state' })));
-  }
-  return served;
-}
-
-/** The content of a state event as it may be shown: redacted where the event was. */
-export async function shownContent(home: Homeserver, event: KnownEvent): Promise<JsonObject> {
+  event: KnownEvent,
+  viewer?: RoomViewer,
+): Promise<JsonObject> {
   const redactions = await redactionsOf(home.engine).of([event]);
-  return contentOf(event.pdu, redactions.has(event.pdu.eventId));
+  const isErased = viewer !== undefined && isErasedFor(home, viewer, event);
+  return contentOf(event.pdu, isErased || redactions.has(event.pdu.eventId));
 }
 
 /** The state events that these replaced, by the replacing event's id. */
@@ -122,11 +115,12 @@ function unsignedOf(home: Homeserver, event: KnownEvent, serving: Serving): Reco
   return unsigned;
 }
 
-function formatted(pdu: Pdu, unsigned: JsonObject, isRedacted: boolean, serving: Serving): JsonObject {
-  if (serving.format === 'federation') {
-    const json = isRedacted ? redact(pdu.json, pdu.rules) : pdu.json;
-    return { ...(shownJson(pdu, json) as JsonObject), unsigned };
-  }
+/** The event as clients read it, not redacted, without `room_id` and `unsigned`. */
+export function bareClientEvent(pdu: Pdu): JsonObject {
+  return clientFormat(pdu, false);
+}
+
+function clientFormat(pdu: Pdu, isRedacted: boolean): JsonObject {
   const { stateKey } = pdu;
   return {
     type: pdu.type,
@@ -135,6 +129,16 @@ function formatted(pdu: Pdu, unsigned: JsonObject, isRedacted: boolean, serving:
     ...redactsOf(pdu, contentOf(pdu, isRedacted), isRedacted),
     origin_server_ts: pdu.originServerTs,
     event_id: pdu.eventId,
+  };
+}
+
+function formatted(pdu: Pdu, unsigned: JsonObject, isRedacted: boolean, serving: Serving): JsonObject {
+  if (serving.format === 'federation') {
+    const json = isRedacted ? redact(pdu.json, pdu.rules) : pdu.json;
+    return { ...(shownJson(pdu, json) as JsonObject), unsigned };
+  }
+  return {
+    ...clientFormat(pdu, isRedacted),
     ...(serving.withoutRoomId === true ? {} : { room_id: pdu.roomId }),
     unsigned,
   };

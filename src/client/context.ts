@@ -5,7 +5,7 @@
 import type { EventId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
-import { toClientEvent, toClientEvents, toClientState } from './client-event.js';
+import { toClientEvent, toClientEvents } from './client-event.js';
 import { notFound } from './errors.js';
 import { type EventFilter, filterOfQuery } from './event-filter.js';
 import type { Homeserver } from './homeserver.js';
@@ -13,6 +13,7 @@ import { membersShown, wantedBy } from './messages.js';
 import { placeToken, readPage } from './pagination.js';
 import { param, queryInteger, queryText } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
+import { toClientState } from './state-listing.js';
 import { readableRoom, type RoomAccess, stateAfter, visibleEvent } from './visibility.js';
 
 const LIMIT_DEFAULT = 10;
@@ -63,7 +64,9 @@ async function stateAround(
   if (filter.lazyLoadMembers && filter.allowsType('m.room.member')) {
     ids.push(...membersShown(home, access, shown).map(({ pdu }) => pdu.eventId));
   }
-  return toClientState(home, ids, { requester: request.user, viewer }, ({ pdu }) => filter.allows(pdu));
+  return toClientState(home, viewer.view.roomId, ids, { requester: request.user, viewer }, ({ pdu }) =>
+    filter.allows(pdu),
+  );
 }
 
 export const contextRoutes: readonly Route[] = [

@@ -4,10 +4,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { ForbiddenError } from '../engine/errors.js';
-import { type RoomId, serverOf, type UserId } from '../event/ids.js';
+import { isRoomAlias, type RoomId, serverOf, type UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import { type RoomVersionRules, rulesOf } from '../event/rules.js';
-import { addAlias, isAlias } from './aliases.js';
+import { isRemoteFailure } from '../federation/errors.js';
+import { addAlias } from './aliases.js';
 import { badJson, forbidden, invalidParam, MatrixError } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { bodyArray, bodyFlag, bodyObject, bodyText, userIdOf } from './request-fields.js';
@@ -37,9 +38,12 @@ async function createRoom(request: AuthenticatedRequest, home: Homeserver): Prom
   const roomId = await committed(() => beginRoom(home, creator, rules, plan.createContent));
   // Until its creator has joined nobody can see the room: who loses the race for the alias leaves nothing behind.
   if (alias !== undefined) await nameRoom(home, alias, roomId, creator);
+  const isElsewhere = ({ type, stateKey }: PlannedEvent): boolean =>
+    type === 'm.room.member' && serverOf(stateKey as UserId) !== home.options.serverName;
   // They are built and decided in this order, each on the one before, and written together.
+  const ours = plan.events.filter((event) => !isElsewhere(event));
   const sent = await Promise.allSettled(
-    plan.events.map((event) => committed(() => engine.send(roomId, { ...event, sender: creator }))),
+    ours.map((event) => committed(() => engine.send(roomId, { ...event, sender: creator }))),
   );
   const failed = sent.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) {
@@ -47,7 +51,22 @@ async function createRoom(request: AuthenticatedRequest, home: Homeserver): Prom
     throw failed.reason;
   }
   if (isPublic) await accounts.directory.setPublished(roomId, true);
+  for (const event of plan.events.filter(isElsewhere)) await inviteElsewhere(home, roomId, creator, event);
   return { room_id: roomId };
+}
+
+/** The room is there: a server that does not answer, or refuses, is no reason to say otherwise. */
+async function inviteElsewhere(
+  { federation }: Homeserver,
+  roomId: RoomId,
+  sender: UserId,
+  { stateKey, content }: PlannedEvent,
+): Promise<void> {
+  try {
+    await federation?.membership.invite({ roomId, sender, target: stateKey as UserId, content });
+  } catch (error) {
+    if (!isRemoteFailure(error) && !(error instanceof ForbiddenError)) throw error;
+  }
 }
 
 /**
@@ -138,7 +157,7 @@ function aliasOf(body: JsonObject, home: Homeserver): string | undefined {
   const localpart = bodyText(body, 'room_alias_name');
   if (localpart === undefined) return undefined;
   const alias = `#${localpart}:${home.options.serverName}`;
-  if (localpart.includes(':') || !isAlias(alias)) {
+  if (localpart.includes(':') || !isRoomAlias(alias)) {
     throw invalidParam('room_alias_name is what stands before the server in an alias.');
   }
   return alias;
@@ -151,7 +170,7 @@ function invitesOf(body: JsonObject, creator: UserId, home: Homeserver): readonl
   for (const entry of given) {
     const userId = userIdOf(typeof entry === 'string' ? entry : '', 'An entry of invite');
     if (userId === creator) throw invalidParam('You need no invitation to your own room.');
-    if (serverOf(userId) !== home.options.serverName) {
+    if (home.federation === undefined && serverOf(userId) !== home.options.serverName) {
       throw forbidden(`${userId} cannot be invited: this server reaches its own users only.`);
     }
     invites.add(userId);

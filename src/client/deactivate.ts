@@ -7,6 +7,7 @@ import type { JsonObject } from '../event/json.js';
 import { StateroomError } from '../lib/errors.js';
 import type { Homeserver } from './homeserver.js';
 import { confirmedUser } from './password.js';
+import { outsidePlace } from './remote-rooms.js';
 import { bodyFlag } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 
@@ -24,6 +25,11 @@ async function deactivate(request: AuthenticatedRequest, home: Homeserver): Prom
 export async function leaveEverything(home: Homeserver, userId: UserId): Promise<void> {
   for (const [roomId, { membership }] of await home.accounts.memberships.ofUser(userId)) {
     if (!LEAVABLE.includes(membership)) continue;
+    const outside = outsidePlace(home, userId, roomId);
+    if (outside !== undefined) {
+      await home.federation?.membership.leave(userId, outside, {});
+      continue;
+    }
     try {
       await home.engine.send(roomId, {
         type: 'm.room.member',

@@ -2,19 +2,21 @@
 //
 // Source: client-server API, "Published room directory".
 
-import type { RoomId } from '../event/ids.js';
-import { type JsonObject, type JsonValue, own } from '../event/json.js';
-import { compareCodePoints } from '../lib/bytes.js';
-import type { StateView } from '../reader/state-view.js';
+import {
+  PAGE_MAX as LIMIT_MAX,
+  publishedRooms,
+  type RoomSearch,
+  startOfPage,
+} from '../account/published-rooms.js';
+import { type JsonObject, own } from '../event/json.js';
 import { mayNameRoom } from './aliases.js';
 import { badJson, forbidden, invalidParam, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { bodyArray, bodyObject, bodyText, param, queryInteger, queryText } from './request-fields.js';
 import type { AuthenticatedRequest, ClientRequest, Route } from './route.js';
-import { clientRoom, historyVisibility, stateEvent } from './visibility.js';
+import { clientRoom } from './visibility.js';
 
 const LIMIT_DEFAULT = 100;
-const LIMIT_MAX = 500;
 
 function visibility(request: ClientRequest, home: Homeserver): JsonObject {
   const room = clientRoom(home.engine, param(request, 'roomId'));
@@ -34,20 +36,10 @@ async function setVisibility(request: AuthenticatedRequest, home: Homeserver): P
   return {};
 }
 
-/** Which page of the list, of which rooms. */
-interface Search {
-  readonly limit: number;
-  readonly since: string | undefined;
-  /** Lower case; empty matches all. */
-  readonly term: string;
-  /** Types wanted, `null` for rooms without one; undefined for all. */
-  readonly types: readonly JsonValue[] | undefined;
-}
-
 function list(request: ClientRequest, home: Homeserver): JsonObject {
   assertOurs(request, home);
   const limit = queryInteger(request, 'limit', { max: LIMIT_MAX }) ?? LIMIT_DEFAULT;
-  return page(home, { limit, since: queryText(request, 'since'), term: '', types: undefined });
+  return page(home, { limit, start: startOf(queryText(request, 'since')), term: '', types: undefined });
 }
 
 function search(request: AuthenticatedRequest, home: Homeserver): JsonObject {
@@ -59,8 +51,8 @@ function search(request: AuthenticatedRequest, home: Homeserver): JsonObject {
   const filter = bodyObject(body, 'filter') ?? {};
   return page(home, {
     limit: Math.min(limit, LIMIT_MAX),
-    since: bodyText(body, 'since'),
-    term: (bodyText(filter, 'generic_search_term') ?? '').toLowerCase(),
+    start: startOf(bodyText(body, 'since')),
+    term: bodyText(filter, 'generic_search_term') ?? '',
     types: bodyArray(filter, 'room_types'),
   });
 }
@@ -72,70 +64,14 @@ function assertOurs(request: ClientRequest, home: Homeserver): void {
   }
 }
 
-/** One listed room. */
-interface Listed {
-  readonly roomId: RoomId;
-  readonly joined: number;
-  readonly shown: JsonObject;
+function page({ engine, accounts }: Homeserver, asked: RoomSearch): JsonObject {
+  return publishedRooms({ engine, directory: accounts.directory }, asked);
 }
 
-/** The largest rooms first. A token says how many rooms come before its page. */
-function page(home: Homeserver, { limit, since, term, types }: Search): JsonObject {
-  const start = since === undefined ? 0 : startOfToken(since);
-  const rooms = home.accounts.directory
-    .list()
-    .filter((roomId) => clientRoom(home.engine, roomId) !== undefined)
-    .map((roomId) => describe(home, roomId))
-    .filter(({ shown }) => matches(shown, term, types))
-    .sort((a, b) => b.joined - a.joined || compareCodePoints(a.roomId, b.roomId));
-  const end = start + limit;
-  return {
-    chunk: rooms.slice(start, end).map(({ shown }) => shown),
-    total_room_count_estimate: rooms.length,
-    ...(end < rooms.length && limit > 0 ? { next_batch: `p${end}` } : {}),
-    ...(start > 0 ? { prev_batch: `p${Math.max(0, start - limit)}` } : {}),
-  };
-}
-
-function startOfToken(token: string): number {
-  const match = /^p([0-9]{1,9})$/.exec(token);
-  if (match?.[1] === undefined) throw invalidParam('since is no token of this list.');
-  return Number(match[1]);
-}
-
-function matches(room: JsonObject, term: string, types: readonly JsonValue[] | undefined): boolean {
-  if (types !== undefined && !types.includes(own(room, 'room_type') ?? null)) return false;
-  const texts = ['name', 'topic', 'canonical_alias'].map((key) => own(room, key));
-  const isFound = (text: JsonValue | undefined) =>
-    typeof text === 'string' && text.toLowerCase().includes(term);
-  return term === '' || texts.some(isFound);
-}
-
-/** A room as the list shows it. A handful of point queries. */
-function describe(home: Homeserver, roomId: RoomId): Listed {
-  const { engine } = home;
-  const view = engine.currentState(roomId);
-  const optional = (key: string, value: string | undefined): JsonObject =>
-    value === undefined ? {} : { [key]: value };
-  const shown = {
-    room_id: roomId,
-    num_joined_members: view.joined,
-    world_readable: historyVisibility(engine, view) === 'world_readable',
-    guest_can_join: text(home, view, 'm.room.guest_access', 'guest_access') === 'can_join',
-    join_rule: text(home, view, 'm.room.join_rules', 'join_rule') ?? 'invite',
-    ...optional('name', text(home, view, 'm.room.name', 'name')),
-    ...optional('topic', text(home, view, 'm.room.topic', 'topic')),
-    ...optional('canonical_alias', text(home, view, 'm.room.canonical_alias', 'alias')),
-    ...optional('avatar_url', text(home, view, 'm.room.avatar', 'url')),
-    ...optional('room_type', text(home, view, 'm.room.create', 'type')),
-  };
-  return { roomId, joined: view.joined, shown };
-}
-
-function text(home: Homeserver, view: StateView, type: string, key: string): string | undefined {
-  const content = stateEvent(home.engine, view, type)?.content;
-  const value = content === undefined ? undefined : own(content, key);
-  return typeof value === 'string' && value !== '' ? value : undefined;
+function startOf(since: string | undefined): number {
+  const start = since === undefined ? 0 : startOfPage(since);
+  if (start === undefined) throw invalidParam('since is no token of this list.');
+  return start;
 }
 
 const LISTED = '/_matrix/client/v3/directory/list/room/:roomId';

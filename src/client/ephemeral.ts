@@ -33,6 +33,8 @@ const TYPING_MS_MAX = 120_000;
 export const IDLE_AFTER_MS = 5 * 60_000;
 /** Somebody whose last sync is so long over is gone. */
 const OFFLINE_AFTER_MS = 60_000;
+/** Somebody of another server of whom nothing was heard for so long is gone. */
+const REMOTE_OFFLINE_AFTER_MS = 30 * 60_000;
 /** Users typing in one room, and users whose presence is kept: more are not remembered. */
 const TYPING_USERS_MAX = 200;
 const PRESENT_USERS_MAX = 100_000;
@@ -50,6 +52,8 @@ interface PresentUser extends Presence {
   readonly seenAt: number;
   /** The user asked to be shown so, whatever their polls say. */
   readonly isPinned: boolean;
+  /** Of another server, which says how they are. */
+  readonly isRemote: boolean;
 }
 
 export class Ephemeral {
@@ -123,6 +127,11 @@ export class Ephemeral {
     this.#put(userId, { state, statusMessage, lastActiveAt: now, seenAt: now, isPinned: state !== 'online' });
   }
 
+  /** How a user of another server is, as their server says. */
+  setRemotePresence(userId: UserId, presence: Omit<Presence, 'position'>): void {
+    this.#put(userId, { ...presence, seenAt: this.#now(), isPinned: true, isRemote: true });
+  }
+
   /** The user did something: sent, read, typed. */
   active(userId: UserId): void {
     const now = this.#now();
@@ -165,6 +174,7 @@ export class Ephemeral {
     }
     for (const [userId, user] of this.#present) {
       if (deadlineOf(user) > now) this.#nextDeadline = Math.min(this.#nextDeadline, deadlineOf(user));
+      else if (user.isRemote) this.#put(userId, { state: 'offline' });
       else if (user.polls === 0 && user.seenAt + OFFLINE_AFTER_MS <= now)
         this.#put(userId, { state: 'offline' });
       else this.#put(userId, { state: 'unavailable' });
@@ -183,6 +193,7 @@ export class Ephemeral {
       polls: 0,
       seenAt: now,
       isPinned: false,
+      isRemote: false,
     };
     const after = { ...before, ...change };
     const isNews =
@@ -204,8 +215,10 @@ export class Ephemeral {
 }
 
 /** When a user's presence changes by itself, if nothing else happens. */
-function deadlineOf({ state, isPinned, polls, seenAt, lastActiveAt }: PresentUser): number {
-  if (state === 'offline' || isPinned) return Number.POSITIVE_INFINITY;
+function deadlineOf({ state, isPinned, isRemote, polls, seenAt, lastActiveAt }: PresentUser): number {
+  if (state === 'offline') return Number.POSITIVE_INFINITY;
+  if (isRemote) return seenAt + REMOTE_OFFLINE_AFTER_MS;
+  if (isPinned) return Number.POSITIVE_INFINITY;
   const offlineAt = polls === 0 ? seenAt + OFFLINE_AFTER_MS : Number.POSITIVE_INFINITY;
   const idleAt = state === 'online' ? lastActiveAt + IDLE_AFTER_MS : Number.POSITIVE_INFINITY;
   return Math.min(offlineAt, idleAt);

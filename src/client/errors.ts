@@ -44,5 +44,10 @@ export const notFound = (message: string): MatrixError => new MatrixError(404, '
 export const badJson = (message: string): MatrixError => new MatrixError(400, 'M_BAD_JSON', message);
 export const invalidParam = (message: string): MatrixError =>
   new MatrixError(400, 'M_INVALID_PARAM', message);
+/** The refusal of a request that came too soon. */
+export const limitExceeded = (retryAfterMs: number): MatrixError =>
+  new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests; wait a while.', {
+    retry_after_ms: retryAfterMs,
+  });
 export const missingParam = (message: string): MatrixError =>
   new MatrixError(400, 'M_MISSING_PARAM', message);

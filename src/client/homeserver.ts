@@ -3,6 +3,7 @@
 import type { Engine } from '../engine/engine.js';
 import type { ServerName } from '../event/ids.js';
 import type { Accounts } from '../account/accounts.js';
+import type { Federation } from '../federation/federation.js';
 import type { Ephemeral } from './ephemeral.js';
 import type { Notifier } from './sync/notifier.js';
 import type { UiaSessions } from './uia-sessions.js';
@@ -22,6 +23,14 @@ export interface HomeserverOptions {
   readonly accessTokenLifetimeMs: number;
 }
 
+/** Wrong passwords, counted by account. */
+export interface PasswordAttempts {
+  /** Counts an attempt. @returns 0 when there may be one, else in how many milliseconds */
+  readonly take: (account: string) => number;
+  /** An attempt does not count: it was right. */
+  readonly giveBack: (account: string) => void;
+}
+
 /** The homeserver as handlers see it. Nothing here is a singleton. */
 export interface Homeserver {
   readonly options: HomeserverOptions;
@@ -33,6 +42,12 @@ export interface Homeserver {
   readonly notifier: Notifier;
   /** Clients on their way through user-interactive authentication. */
   readonly uiaSessions: UiaSessions;
+  /** Absent where nothing is limited. */
+  readonly passwordAttempts?: PasswordAttempts;
+  /** Other servers; undefined where this one keeps to itself. */
+  readonly federation?: Federation;
+  /** Makes a signing key that signs from now on. @returns its id; absent where no key file is kept */
+  readonly rotateSigningKey?: () => Promise<string>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

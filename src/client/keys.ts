@@ -8,6 +8,8 @@ import { KEY_USAGES } from '../account/cross-signing.js';
 import type { KeyWanted } from '../account/one-time-keys.js';
 import { serverOf, type UserId } from '../event/ids.js';
 import { isArray, isObject, type JsonObject, type JsonValue, own } from '../event/json.js';
+import type { RemoteDevice } from '../federation/users/key-answers.js';
+import type { ClaimedKeys, QueriedKeys, ServerFailures } from '../federation/users/remote-keys.js';
 import { badJson, missingParam } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { refusing } from './key-refusals.js';
@@ -43,13 +45,13 @@ async function upload(
 
 async function query({ user, body }: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const asked = requiredObject(body, 'device_keys');
-  const failures = new Map<string, JsonObject>();
   const found = { device: new Map<string, JsonObject>(), ...keysByUsage() };
+  const elsewhere = new Map<UserId, ReadonlySet<string>>();
   let users = 0;
   for (const [text, deviceIds] of Object.entries(asked)) {
     const userId = userIdOf(text);
     if (++users % USERS_IN_TURN === 0) await nextTurn();
-    if (!isHere(home, userId)) failures.set(serverOf(userId), UNREACHABLE);
+    if (!isHere(home, userId)) elsewhere.set(userId, deviceIdsOf(deviceIds));
     else if (home.accounts.users.isActive(userId)) {
       found.device.set(userId, devicesOf(home.accounts, userId, deviceIdsOf(deviceIds), user.userId));
       for (const usage of KEY_USAGES) {
@@ -57,6 +59,13 @@ async function query({ user, body }: AuthenticatedRequest, home: Homeserver): Pr
         if (key !== undefined) found[usage].set(userId, key);
       }
     }
+  }
+  const { users: remote, failures } = await queryElsewhere(home, elsewhere);
+  for (const [userId, { devices, master, selfSigning }] of remote) {
+    found.device.set(userId, remoteDevices(devices, elsewhere.get(userId) ?? new Set()));
+    const { crossSigning } = home.accounts;
+    if (master !== undefined) found.master.set(userId, crossSigning.shownRemote(userId, master, user.userId));
+    if (selfSigning !== undefined) found.self_signing.set(userId, selfSigning);
   }
   return {
     device_keys: Object.fromEntries(found.device),
@@ -67,19 +76,42 @@ async function query({ user, body }: AuthenticatedRequest, home: Homeserver): Pr
   };
 }
 
+/** Of users of other servers; none can be asked where there is no federation. */
+async function queryElsewhere(
+  { federation }: Homeserver,
+  asked: ReadonlyMap<UserId, ReadonlySet<string>>,
+): Promise<QueriedKeys> {
+  if (asked.size === 0) return { users: new Map(), failures: new Map() };
+  if (federation === undefined) return { users: new Map(), failures: unreachable(asked.keys()) };
+  return federation.users.queryKeys(asked.keys());
+}
+
+function remoteDevices(
+  devices: ReadonlyMap<string, RemoteDevice>,
+  deviceIds: ReadonlySet<string>,
+): JsonObject {
+  const wanted = [...devices].filter(([deviceId]) => deviceIds.size === 0 || deviceIds.has(deviceId));
+  return Object.fromEntries(
+    wanted.map(([deviceId, { keys, displayName: name }]): [string, JsonObject] => [
+      deviceId,
+      { ...keys, unsigned: name === undefined ? {} : { device_display_name: name } },
+    ]),
+  );
+}
+
 async function claim({ body }: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  const failures = new Map<string, JsonObject>();
   const wanted: KeyWanted[] = [];
+  const elsewhere: KeyWanted[] = [];
   let users = 0;
   for (const [text, devices] of Object.entries(requiredObject(body, 'one_time_keys'))) {
     const userId = userIdOf(text);
     if (++users % USERS_IN_TURN === 0) await nextTurn();
     if (!isObject(devices)) throw badJson('one_time_keys holds an object for each user.');
     const isActive = home.accounts.users.isActive(userId);
-    if (!isHere(home, userId)) failures.set(serverOf(userId), UNREACHABLE);
     for (const [deviceId, algorithm] of Object.entries(devices)) {
       if (typeof algorithm !== 'string') throw badJson('one_time_keys names an algorithm for each device.');
       if (isActive) wanted.push({ userId, deviceId, algorithm });
+      else if (!isHere(home, userId)) elsewhere.push({ userId, deviceId, algorithm });
     }
   }
   const given = new Map<UserId, Map<string, JsonObject>>();
@@ -89,10 +121,21 @@ async function claim({ body }: AuthenticatedRequest, home: Homeserver): Promise<
       given.set(one.userId, ofUser.set(one.deviceId, Object.fromEntries([[one.name, one.key]])));
     }
   }
+  const { keys: remote, failures } = await claimElsewhere(home, elsewhere);
+  for (const [userId, keys] of remote) given.set(userId, new Map(keys));
   return {
     one_time_keys: Object.fromEntries([...given].map(([userId, keys]) => [userId, Object.fromEntries(keys)])),
     failures: Object.fromEntries(failures),
   };
+}
+
+async function claimElsewhere(
+  { federation }: Homeserver,
+  wanted: readonly KeyWanted[],
+): Promise<ClaimedKeys> {
+  if (wanted.length === 0) return { keys: new Map(), failures: new Map() };
+  if (federation !== undefined) return federation.users.claimKeys(wanted);
+  return { keys: new Map(), failures: unreachable(wanted.map(({ userId }) => userId)) };
 }
 
 async function changes(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
@@ -110,8 +153,11 @@ async function changes(request: AuthenticatedRequest, home: Homeserver): Promise
   return { changed: [...changed], left: [...left] };
 }
 
-/** What is told of a server whose users' keys this one cannot ask for. */
-const UNREACHABLE: JsonObject = { status: 503, message: 'This server does not reach it.' };
+/** What is told of servers whose users' keys this one cannot ask for. */
+function unreachable(users: Iterable<UserId>): ServerFailures {
+  const told: JsonObject = { status: 503, message: 'This server does not reach it.' };
+  return new Map(Array.from(users, (userId) => [serverOf(userId), told]));
+}
 
 function isHere({ options }: Homeserver, userId: UserId): boolean {
   return serverOf(userId) === options.serverName;

@@ -8,6 +8,7 @@ import type { SessionStarted } from '../account/accounts.js';
 import { KEY_USAGES } from '../account/cross-signing.js';
 import { PASSWORD_BYTES_MAX } from '../account/passwords.js';
 import { unknownToken } from './authenticate.js';
+import { checkedPassword } from './checked-password.js';
 import { badJson, forbidden, invalidParam, MatrixError, missingParam } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { bodyFlag, bodyText } from './request-fields.js';
@@ -90,7 +91,7 @@ async function login({ body }: AuthenticatedRequest, home: Homeserver): Promise<
   const password = bodyText(body, 'password');
   if (password === undefined) throw missingParam('password is missing.');
   const isTooLong = !fitsBytes(password, PASSWORD_BYTES_MAX);
-  const user = await home.accounts.checkPassword(namedUser(body) ?? '', isTooLong ? '' : password);
+  const user = await checkedPassword(home, namedUser(body) ?? '', isTooLong ? '' : password);
   if (user === undefined) throw forbidden('The user name or the password is wrong.');
   if (device.deviceId !== undefined && isCrossSigningKey(home, user.userId, device.deviceId)) {
     throw forbidden('That is the id of a cross-signing key of yours, and can be none of a device.');

@@ -6,12 +6,12 @@
 
 import { type JsonObject, own } from '../event/json.js';
 import type { StateView } from '../reader/state-view.js';
-import { toClientState } from './client-event.js';
 import { forbidden } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { placeOfToken } from './pagination.js';
 import { param, queryText, queryWord } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
+import { toClientState } from './state-listing.js';
 import { joinedRoom, readableRoom, type RoomAccess, stateAfter } from './visibility.js';
 
 const MEMBERSHIPS = ['join', 'invite', 'knock', 'leave', 'ban'] as const;
@@ -30,7 +30,9 @@ async function members(request: AuthenticatedRequest, home: Homeserver): Promise
   const ids = [...view.members()]
     .filter(({ membership }) => isWanted(membership))
     .map(({ eventId }) => eventId);
-  return { chunk: await toClientState(home, ids, { requester: request.user, viewer: access.viewer }) };
+  return {
+    chunk: await toClientState(home, view.roomId, ids, { requester: request.user, viewer: access.viewer }),
+  };
 }
 
 /** The state at a place of the timeline that the user may see. @throws MatrixError 403 */
@@ -49,7 +51,7 @@ async function viewAt(home: Homeserver, access: RoomAccess, place: number): Prom
 async function joinedMembers(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const { view, viewer } = joinedRoom(home, param(request, 'roomId'), request.user.userId);
   const ids = [...view.members({ membership: 'join' })].map(({ eventId }) => eventId);
-  const events = await toClientState(home, ids, { requester: request.user, viewer });
+  const events = await toClientState(home, view.roomId, ids, { requester: request.user, viewer });
   const joined = events.flatMap((event) => {
     const userId = event['state_key'];
     return typeof userId === 'string' ? [[userId, memberOf(event)] as const] : [];

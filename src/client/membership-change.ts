@@ -11,11 +11,12 @@ import { isArray, isObject, type JsonObject, own } from '../event/json.js';
 import { creatorsOf, levelMap, powerLevelsOf } from '../room/auth/power-levels.js';
 import type { StateView } from '../reader/state-view.js';
 import { shownContent } from './client-event.js';
-import { badJson, forbidden } from './errors.js';
+import { badJson, forbidden, MatrixError } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { userIdOf } from './request-fields.js';
 import type { Requester } from './route.js';
-import { sendEvent } from './send.js';
+import { asked } from './remote-rooms.js';
+import { committed, sendEvent } from './send.js';
 import { clientRoom, stateEvent } from './visibility.js';
 
 /** A change of one membership. */
@@ -26,6 +27,13 @@ export interface MembershipChange {
   readonly extra?: JsonObject;
 }
 
+/** The rules would let the user in, but nobody of this server may: another server has to. */
+export class NobodyLetsInError extends MatrixError {
+  constructor() {
+    super(403, 'M_FORBIDDEN', 'Nobody of this server in the room can let you in.');
+  }
+}
+
 /** Sends a membership event; one that would say again what holds is not sent. @throws as `sendEvent` */
 export async function changeMembership(
   home: Homeserver,
@@ -33,12 +41,7 @@ export async function changeMembership(
   roomId: RoomId,
   { target, membership, extra = {} }: MembershipChange,
 ): Promise<{ readonly event_id: EventId }> {
-  const { engine, options } = home;
-  if (membership === 'invite' && serverOf(target) !== options.serverName) {
-    throw forbidden(
-      `Users of ${serverOf(target)} cannot be invited: this server reaches its own users only.`,
-    );
-  }
+  const { engine } = home;
   const view = engine.currentState(roomId);
   const content: JsonObject = {
     ...profileOf(home, requester.userId, target, membership),
@@ -54,7 +57,28 @@ export async function changeMembership(
   ) {
     return { event_id: current.pdu.eventId };
   }
+  if (membership === 'invite' && serverOf(target) !== home.options.serverName) {
+    return inviteElsewhere(home, requester, roomId, target, content);
+  }
   return sendEvent(home, requester, roomId, { type: 'm.room.member', stateKey: target, content });
+}
+
+/** Invites a user of another server, which has to agree first. @throws MatrixError */
+async function inviteElsewhere(
+  { federation }: Homeserver,
+  { userId: sender }: Requester,
+  roomId: RoomId,
+  target: UserId,
+  content: JsonObject,
+): Promise<{ readonly event_id: EventId }> {
+  if (federation === undefined) {
+    throw forbidden(
+      `Users of ${serverOf(target)} cannot be invited: this server reaches its own users only.`,
+    );
+  }
+  const invite = { roomId, sender, target, content };
+  const { eventId } = await committed(() => asked(() => federation.membership.invite(invite)));
+  return { event_id: eventId };
 }
 
 /** A member event that a client writes itself, by `PUT .../state/m.room.member/...`. @throws MatrixError */
@@ -107,7 +131,7 @@ function authorisedJoin(home: Homeserver, view: StateView, userId: UserId): Json
     throw forbidden('You are in none of the rooms whose members may join this one.');
   }
   const authorising = localInviter(home, view);
-  if (authorising === undefined) throw forbidden('Nobody of this server in the room can let you in.');
+  if (authorising === undefined) throw new NobodyLetsInError();
   return { join_authorised_via_users_server: authorising };
 }
 

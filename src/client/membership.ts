@@ -7,21 +7,14 @@
 
 import type { RoomId } from '../event/ids.js';
 import { type JsonObject, own } from '../event/json.js';
-import { roomIdOfAlias } from './aliases.js';
+import type { Federation } from '../federation/federation.js';
 import { forbidden, MatrixError, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
-import { changeMembership } from './membership-change.js';
+import { changeMembership, NobodyLetsInError } from './membership-change.js';
+import { asked, namedRoom, type NamedRoom, outsidePlace, reachedBy } from './remote-rooms.js';
 import { bodyText, param, userIdOf } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { clientRoom, joinedRoom, NOT_IN_ROOM, type RoomViewer, viewerOf } from './visibility.js';
-
-/** The room that a client names by id or alias. @throws MatrixError 404 */
-function namedRoom(home: Homeserver, name: string): RoomId {
-  const roomId = name.startsWith('#') ? roomIdOfAlias(home, name) : name;
-  const room = roomId === undefined ? undefined : clientRoom(home.engine, roomId);
-  if (room === undefined) throw notFound('There is no such room on this server.');
-  return room.roomId;
-}
 
 function reasonOf(request: AuthenticatedRequest): JsonObject {
   const reason = bodyText(request.body, 'reason');
@@ -31,37 +24,69 @@ function reasonOf(request: AuthenticatedRequest): JsonObject {
 async function join(
   request: AuthenticatedRequest,
   home: Homeserver,
-  roomId: RoomId,
+  room: NamedRoom,
 ): Promise<{ readonly room_id: RoomId }> {
   const { userId } = request.user;
-  if (home.engine.currentState(roomId).membership(userId) !== 'join') {
-    await changeMembership(home, request.user, roomId, {
-      target: userId,
-      membership: 'join',
-      extra: reasonOf(request),
-    });
+  const { roomId } = room;
+  const federation = await reachedBy(home, roomId);
+  if (federation !== undefined) {
+    await enterBy(federation, request, home, room);
+  } else if (home.engine.currentState(roomId).membership(userId) !== 'join') {
+    await joinHere(request, home, room);
   }
   return { room_id: roomId };
 }
 
+/** Joins by another server; whoever was waited for may have brought the room meanwhile. */
+async function enterBy(
+  federation: Federation,
+  request: AuthenticatedRequest,
+  home: Homeserver,
+  room: NamedRoom,
+): Promise<void> {
+  const { userId } = request.user;
+  const content = { ...home.accounts.profiles.memberFields(userId), ...reasonOf(request) };
+  const isIn = await asked(() => federation.membership.join({ ...room, userId, content }));
+  if (!isIn) await joinHere(request, home, room);
+}
+
+/** Joins a room that this server is in; by another server where only that can let the user in. */
+async function joinHere(request: AuthenticatedRequest, home: Homeserver, room: NamedRoom): Promise<void> {
+  const { userId } = request.user;
+  const extra = reasonOf(request);
+  try {
+    await changeMembership(home, request.user, room.roomId, { target: userId, membership: 'join', extra });
+  } catch (error) {
+    const { federation } = home;
+    if (!(error instanceof NobodyLetsInError) || federation === undefined) throw error;
+    const via = [...room.via, ...federation.roomServers.serversOf(room.roomId)];
+    const content = { ...home.accounts.profiles.memberFields(userId), ...extra };
+    await asked(() => federation.membership.join({ roomId: room.roomId, via, userId, content }));
+  }
+}
+
 async function joinByName(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  return join(request, home, namedRoom(home, param(request, 'roomIdOrAlias')));
+  return join(request, home, await namedRoom(home, request, param(request, 'roomIdOrAlias')));
 }
 
 async function joinById(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const roomId = param(request, 'roomId');
   if (!roomId.startsWith('!')) throw notFound('There is no such room on this server.');
-  return join(request, home, namedRoom(home, roomId));
+  return join(request, home, await namedRoom(home, request, roomId));
 }
 
 async function knock(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  const roomId = namedRoom(home, param(request, 'roomIdOrAlias'));
-  await changeMembership(home, request.user, roomId, {
-    target: request.user.userId,
-    membership: 'knock',
-    extra: reasonOf(request),
-  });
-  return { room_id: roomId };
+  const room = await namedRoom(home, request, param(request, 'roomIdOrAlias'));
+  const { userId } = request.user;
+  const extra = reasonOf(request);
+  const federation = await reachedBy(home, room.roomId);
+  if (federation === undefined) {
+    await changeMembership(home, request.user, room.roomId, { target: userId, membership: 'knock', extra });
+  } else {
+    const content = { ...home.accounts.profiles.memberFields(userId), ...extra };
+    await asked(() => federation.membership.knock({ ...room, userId, content }));
+  }
+  return { room_id: room.roomId };
 }
 
 /** The requester's eyes on a room that knows them. @throws MatrixError 403 */
@@ -72,6 +97,12 @@ function knownTo(request: AuthenticatedRequest, home: Homeserver): RoomViewer {
 }
 
 async function leave(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const place = outsidePlace(home, request.user.userId, param(request, 'roomId'));
+  if (place !== undefined) {
+    if (place.membership === 'leave') return {};
+    await home.federation?.membership.leave(request.user.userId, place, reasonOf(request));
+    return {};
+  }
   const { membership, view } = knownTo(request, home);
   if (membership === 'leave') return {};
   await changeMembership(home, request.user, view.roomId, {
@@ -83,6 +114,12 @@ async function leave(request: AuthenticatedRequest, home: Homeserver): Promise<J
 }
 
 async function forget(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const { userId } = request.user;
+  const place = outsidePlace(home, userId, param(request, 'roomId'));
+  if (place?.membership === 'leave') {
+    await home.accounts.outside.remove(userId, place.event.roomId);
+    if (clientRoom(home.engine, place.event.roomId) === undefined) return {};
+  }
   const { membership, view } = knownTo(request, home);
   if (membership !== 'leave' && membership !== 'ban') {
     throw new MatrixError(400, 'M_UNKNOWN', 'You have to leave the room before you can forget it.');

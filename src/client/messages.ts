@@ -5,17 +5,20 @@
 import type { EventId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
+import type { RoomRow } from '../store/records.js';
 import { toClientEvents } from './client-event.js';
 import { missingParam } from './errors.js';
 import { type EventFilter, filterOfQuery } from './event-filter.js';
 import type { Homeserver } from './homeserver.js';
-import { BEGINNING, placeOfToken, placeToken, readPage } from './pagination.js';
+import { BEGINNING, type Page, type PageRequest, placeOfToken, placeToken, readPage } from './pagination.js';
 import { param, queryInteger, queryText, queryWord } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { readableRoom, type RoomAccess } from './visibility.js';
 
 const LIMIT_DEFAULT = 10;
 const LIMIT_MAX = 1_000;
+/** Times that others are asked for history for one page. */
+const BACKFILLS_MAX = 3;
 
 async function messages(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const access = readableRoom(home, param(request, 'roomId'), request.user.userId);
@@ -27,7 +30,7 @@ async function messages(request: AuthenticatedRequest, home: Homeserver): Promis
   const from = startOf(request, home, access, direction);
   const to = queryText(request, 'to');
   if (!filter.allowsRoom(room.roomId)) return { start: placeToken(from), chunk: [] };
-  const { events, next } = await readPage(home.engine, viewer, {
+  const { events, next } = await pageOf(home, access, {
     roomNumber: room.number,
     direction,
     from,
@@ -43,6 +46,32 @@ async function messages(request: AuthenticatedRequest, home: Homeserver): Promis
     chunk: await toClientEvents(home, events, serving),
     ...(senders.length === 0 ? {} : { state: await toClientEvents(home, senders, serving) }),
   };
+}
+
+/**
+ * A page; where it ends before it is full and other servers know what came before, that is fetched first. Only for
+ * those who are in the room: nobody else makes this server ask others.
+ */
+async function pageOf(home: Homeserver, { room, viewer }: RoomAccess, request: PageRequest): Promise<Page> {
+  const { engine, federation } = home;
+  let page = await readPage(engine, viewer, request);
+  if (federation === undefined || request.direction === 'f' || !viewer.isJoined) return page;
+  for (let i = 0; i < BACKFILLS_MAX && page.next === undefined; i++) {
+    if (reachesBackTo(request, engine.store.room(room.roomId) ?? room)) return page;
+    const { events, hasMore } = await federation.gaps.backfill(room.roomId, request.limit);
+    if (events > 0) page = await readPage(engine, viewer, request);
+    if (page.next !== undefined || !hasMore) return page;
+    const { timelineFirst } = engine.store.room(room.roomId) ?? room;
+    if (page.events.length >= request.limit || events === 0 || i === BACKFILLS_MAX - 1) {
+      return { ...page, next: timelineFirst - 1 };
+    }
+  }
+  return page;
+}
+
+/** Does the page end where the client wants it to, or where the room begins? */
+function reachesBackTo({ to }: PageRequest, { timelineFirst, backwardExtremities }: RoomRow): boolean {
+  return backwardExtremities.length === 0 || (to !== undefined && to >= timelineFirst);
 }
 
 /** The place that the client names; else the end of what the user may see, or the beginning. */

@@ -1,9 +1,8 @@
 // Presence. Source: client-server API, "Presence".
 
 import { IDLE_AFTER_MS, type Presence } from './ephemeral.js';
-import type { UserId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
-import { fitsBytes } from '../event/ids.js';
+import { fitsBytes, type RoomId, serverOf, type UserId } from '../event/ids.js';
 import { forbidden, invalidParam, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { ownUserId } from './own-data.js';
@@ -47,10 +46,18 @@ async function get(request: AuthenticatedRequest, home: Homeserver): Promise<Jso
   return presenceJson(home.now(), presence);
 }
 
-async function sharesRoom({ accounts }: Homeserver, userId: UserId, other: UserId): Promise<boolean> {
+async function sharesRoom(home: Homeserver, userId: UserId, other: UserId): Promise<boolean> {
   if (userId === other) return true;
-  const rooms = await accounts.memberships.rooms(userId, 'join');
-  return rooms.some((roomId) => accounts.memberships.ofRoom(roomId).get(other)?.membership === 'join');
+  const rooms = await home.accounts.memberships.rooms(userId, 'join');
+  return rooms.some((roomId) => isJoined(home, roomId, other));
+}
+
+/** Is somebody, of this server or another, joined to the room? */
+export function isJoined({ accounts, engine, options }: Homeserver, roomId: RoomId, userId: UserId): boolean {
+  if (serverOf(userId) === options.serverName) {
+    return accounts.memberships.ofRoom(roomId).get(userId)?.membership === 'join';
+  }
+  return engine.store.room(roomId) !== undefined && engine.currentState(roomId).membership(userId) === 'join';
 }
 
 export const presenceRoutes: readonly Route[] = [

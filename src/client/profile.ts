@@ -2,8 +2,9 @@
 //
 // Source: client-server API, "Profiles".
 
-import { fitsBytes, MAX_ID_BYTES, type RoomId, type UserId } from '../event/ids.js';
+import { fitsBytes, MAX_ID_BYTES, type RoomId, serverOf, type UserId } from '../event/ids.js';
 import { type JsonObject, type JsonValue, own } from '../event/json.js';
+import { isRemoteFailure } from '../federation/errors.js';
 import { StateroomError } from '../lib/errors.js';
 import { badJson, forbidden, invalidParam, MatrixError, missingParam, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
@@ -19,22 +20,41 @@ const IN_MEMBER_EVENTS: readonly string[] = ['displayname', 'avatar_url'];
 /** Rooms that are told of a new name side by side. */
 const ROOMS_AT_ONCE = 16;
 
-function getAll(request: AuthenticatedRequest, home: Homeserver): JsonObject {
-  return home.accounts.profiles.all(knownUser(request, home));
-}
-
-function getOne(request: AuthenticatedRequest, home: Homeserver): JsonObject {
-  const field = param(request, 'keyName');
-  const value = home.accounts.profiles.get(knownUser(request, home), field);
-  if (value === undefined) throw notFound('The profile has no such field.');
-  return { [field]: value };
-}
-
-/** Users of other servers have no profile here. @throws MatrixError 404 */
-function knownUser(request: AuthenticatedRequest, home: Homeserver): UserId {
+async function getAll(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const userId = userIdOf(param(request, 'userId'));
+  if (serverOf(userId) !== home.options.serverName) return remoteProfile(home, userId);
+  return home.accounts.profiles.all(knownUser(userId, home));
+}
+
+async function getOne(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
+  const userId = userIdOf(param(request, 'userId'));
+  const field = param(request, 'keyName');
+  const value =
+    serverOf(userId) === home.options.serverName
+      ? home.accounts.profiles.get(knownUser(userId, home), field)
+      : own(await remoteProfile(home, userId), field);
+  if (value === undefined) throw notFound('The profile has no such field.');
+  return Object.fromEntries([[field, value]]);
+}
+
+/** @throws MatrixError 404 */
+function knownUser(userId: UserId, home: Homeserver): UserId {
   if (!home.accounts.users.isActive(userId)) throw notFound('There is no such user.');
   return userId;
+}
+
+/** What the user's server says. @throws MatrixError 404, 502 */
+async function remoteProfile({ federation }: Homeserver, userId: UserId): Promise<JsonObject> {
+  if (federation === undefined) throw notFound('There is no such user.');
+  let profile: JsonObject | undefined;
+  try {
+    profile = await federation.users.profile(userId);
+  } catch (error) {
+    if (!isRemoteFailure(error)) throw error;
+    throw new MatrixError(502, 'M_UNKNOWN', `${serverOf(userId)} did not tell the profile.`);
+  }
+  if (profile === undefined) throw notFound('There is no such user.');
+  return profile;
 }
 
 async function put(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {

@@ -19,6 +19,7 @@ import { logoutRoutes } from './logout.js';
 import { memberRoutes } from './members.js';
 import { membershipRoutes } from './membership.js';
 import { messagesRoutes } from './messages.js';
+import { openIdRoutes } from './openid.js';
 import { passwordRoutes } from './password.js';
 import { profileRoutes } from './profile.js';
 import { presenceRoutes } from './presence.js';
@@ -49,6 +50,7 @@ export const clientRoutes: readonly Route[] = [
   ...deviceRoutes,
   ...passwordRoutes,
   ...deactivateRoutes,
+  ...openIdRoutes,
   // What one keeps.
   ...profileRoutes,
   ...accountDataRoutes,

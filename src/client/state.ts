@@ -7,13 +7,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '../event/json.js';
 import { checkCanonicalAlias } from './aliases.js';
-import { shownContent, toClientEvent, toClientState } from './client-event.js';
+import { shownContent, toClientEvent } from './client-event.js';
 import { forbidden, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { writtenMembership } from './membership-change.js';
 import { param, queryWord } from './request-fields.js';
 import { type AuthenticatedRequest, Reply, type Route } from './route.js';
 import { sendEvent } from './send.js';
+import { toClientState } from './state-listing.js';
 import { clientRoom, joinedRoom, NOT_IN_ROOM, readableRoom } from './visibility.js';
 
 async function get(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
@@ -24,13 +25,13 @@ async function get(request: AuthenticatedRequest, home: Homeserver): Promise<Jso
   if (event === undefined) throw notFound('The room has no such state.');
   return format === 'event'
     ? toClientEvent(home, event, { requester: request.user, viewer, detail: 'state' })
-    : shownContent(home, event);
+    : shownContent(home, event, viewer);
 }
 
 async function getAll(request: AuthenticatedRequest, home: Homeserver): Promise<Reply> {
   const { view, viewer } = readableRoom(home, param(request, 'roomId'), request.user.userId);
   const ids = view.sorted().map(({ eventId }) => eventId);
-  const events = await toClientState(home, ids, { requester: request.user, viewer });
+  const events = await toClientState(home, view.roomId, ids, { requester: request.user, viewer });
   return new Reply(200, JSON.stringify(events), { 'content-type': 'application/json' });
 }
 

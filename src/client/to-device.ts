@@ -3,6 +3,7 @@
 // Source: client-server API, "Send-to-Device messaging".
 
 import type { ToDeviceMessage } from '../account/to-device.js';
+import { serverOf, type UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import { badJson, MatrixError, missingParam } from './errors.js';
 import type { Homeserver } from './homeserver.js';
@@ -24,16 +25,29 @@ async function send(request: AuthenticatedRequest, home: Homeserver): Promise<Js
   const { accounts, engine } = home;
   const endpoint = `sendToDevice/${type}`;
   return accounts.transactions.once({ userId, deviceId, endpoint, txnId }, async (recordOf) => {
-    const messages = messagesOf(request, home, type);
-    await engine.internal.write([...accounts.toDevice.records(messages), ...recordOf({})]);
+    const { here, elsewhere } = messagesOf(request, home, type);
+    // Handed over in one turn: all of it is kept, or nothing.
+    await Promise.all([
+      engine.internal.write([...accounts.toDevice.records(here), ...recordOf({})]),
+      elsewhere.size === 0 ? undefined : home.federation?.sender.sendToDevice(userId, type, elsewhere),
+    ]);
     return {};
   });
 }
 
-/** The messages, one for each device that is there. Who or what is not, nobody is told. */
-function messagesOf({ user, body }: AuthenticatedRequest, home: Homeserver, type: string): ToDeviceMessage[] {
+interface Messages {
+  /** One for each device of this server that is there. */
+  readonly here: readonly ToDeviceMessage[];
+  /** As they are, `*` among them: their servers know which devices there are. */
+  readonly elsewhere: ReadonlyMap<UserId, ReadonlyMap<string, JsonObject>>;
+}
+
+/** Who or what is not there, nobody is told. */
+function messagesOf({ user, body }: AuthenticatedRequest, home: Homeserver, type: string): Messages {
   if (own(body, 'messages') === undefined) throw missingParam('messages is missing.');
   const messages: ToDeviceMessage[] = [];
+  const elsewhere = new Map<UserId, ReadonlyMap<string, JsonObject>>();
+  let remote = 0;
   const users = Object.entries(bodyObject(body, 'messages') ?? {});
   checkNumber(users.length);
   for (const [text, byDevice] of users) {
@@ -46,12 +60,20 @@ function messagesOf({ user, body }: AuthenticatedRequest, home: Homeserver, type
       if (deviceId !== ALL_DEVICES) devices.set(deviceId, content);
     }
     checkNumber(devices.size);
+    if (serverOf(userId) !== home.options.serverName) {
+      const forAll = own(byDevice, ALL_DEVICES);
+      if (isObject(forAll)) devices.set(ALL_DEVICES, forAll);
+      for (const deviceId of devices.keys()) storableName(deviceId, 'A device id');
+      if (devices.size > 0) elsewhere.set(userId, devices);
+      checkNumber((remote += devices.size));
+      continue;
+    }
     for (const [deviceId, content] of everyDevice(home, userId, byDevice, devices)) {
       messages.push({ userId, deviceId, type, sender: user.userId, content });
     }
     checkNumber(messages.length);
   }
-  return messages;
+  return { here: messages, elsewhere };
 }
 
 function checkNumber(reached: number): void {

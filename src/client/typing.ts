@@ -18,6 +18,8 @@ function setTyping(request: AuthenticatedRequest, home: Homeserver): JsonObject 
   if (isTyping === undefined) throw missingParam('typing is missing.');
   home.ephemeral.active(userId);
   home.ephemeral.setTyping(roomId, userId, isTyping ? timeoutOf(request.body) : 0);
+  // Who types on is told of again, for other servers forget; who stops is a change, told of like every other.
+  if (isTyping) home.federation?.sender.sendTyping(roomId, userId, true);
   return {};
 }
 

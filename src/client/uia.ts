@@ -5,6 +5,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import type { UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
+import { checkedPassword } from './checked-password.js';
 import { badJson, MatrixError } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { bodyText } from './request-fields.js';
@@ -88,7 +89,7 @@ async function isShown(
   }
   const password = bodyText(auth, 'password') ?? '';
   const name = namedUser(auth);
-  const user = await home.accounts.checkPassword(name ?? userId ?? '', password);
+  const user = await checkedPassword(home, name ?? userId ?? '', password);
   return user !== undefined && (userId === undefined || user.userId === userId);
 }
 

@@ -14,15 +14,19 @@ import { own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { INTERNAL_VERSION } from '../event/rules.js';
 import { equalBytes } from '../lib/bytes.js';
-import { type PowerLevels, powerLevelsOf } from '../room/auth/power-levels.js';
+import {
+  type HistoryVisibility,
+  historyVisibilityAt,
+  powerLevelsAt as powerLevelsIn,
+  stateEventAt,
+} from '../reader/room-facts.js';
 import type { StateView } from '../reader/state-view.js';
+import type { PowerLevels } from '../room/auth/power-levels.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
 import type { Membership } from '../room/state/value.js';
 import type { RoomRow } from '../store/records.js';
 import type { RootRef } from '../tree/types.js';
 import { forbidden } from './errors.js';
-
-export type HistoryVisibility = 'world_readable' | 'shared' | 'invited' | 'joined';
 
 /** What who may not know of a room is told, whether it is there or not. */
 export const NOT_IN_ROOM = 'You are not in this room, or there is no such room.';
@@ -39,23 +43,17 @@ export function clientRoom(engine: Engine, roomId: string): RoomRow | undefined 
 
 /** The history visibility that a state sets; `shared` where it sets none that is understood. */
 export function historyVisibility(engine: Engine, view: StateView): HistoryVisibility {
-  const event = stateEvent(engine, view, 'm.room.history_visibility');
-  const value = event === undefined ? undefined : own(event.content, 'history_visibility');
-  return value === 'world_readable' || value === 'invited' || value === 'joined' ? value : 'shared';
+  return historyVisibilityAt(engine.reader, view);
 }
 
 /** The event at a key of a state. */
 export function stateEvent(engine: Engine, view: StateView, type: string, stateKey = ''): Pdu | undefined {
-  const id = view.get(type, stateKey);
-  return id === undefined ? undefined : engine.reader.events.pdu(id);
+  return stateEventAt(engine.reader, view, type, stateKey);
 }
 
 /** The power levels in force in a state. */
 export function powerLevelsAt(engine: Engine, view: StateView): PowerLevels {
-  return powerLevelsOf(
-    stateEvent(engine, view, 'm.room.create'),
-    stateEvent(engine, view, 'm.room.power_levels'),
-  );
+  return powerLevelsIn(engine.reader, view);
 }
 
 /** The state of a room as this server saw it right after an event of its timeline. */
@@ -82,6 +80,7 @@ export class RoomViewer {
   readonly joinedUntil: number;
   readonly #engine: Engine;
   #sight: Sight | undefined;
+  #joinedSince: number | undefined;
 
   /** @param view the room's current state, or an earlier one to see with the eyes of then */
   constructor(engine: Engine, view: StateView, userId: UserId) {
@@ -97,6 +96,12 @@ export class RoomViewer {
   /** Is the user joined? */
   get isJoined(): boolean {
     return this.membership === 'join';
+  }
+
+  /** Seq of the event that began the user's last time in the room, profile changes passed over; Infinity if never. */
+  get joinedSince(): number {
+    this.#joinedSince ??= this.#lastArrival();
+    return this.#joinedSince;
   }
 
   /**
@@ -152,6 +157,19 @@ export class RoomViewer {
       event = this.#own(before);
     }
     return 0;
+  }
+
+  /** Goes back from membership to membership until one that did not follow on a join made the last join. */
+  #lastArrival(): number {
+    let arrival = Number.POSITIVE_INFINITY;
+    let event = this.#own();
+    for (let changes = 0; event?.roots !== undefined && changes < MEMBERSHIP_CHANGES_MAX; changes++) {
+      const before = this.view.at(event.roots.before);
+      if (own(event.pdu.content, 'membership') === 'join') arrival = event.seq;
+      if (arrival !== Number.POSITIVE_INFINITY && before.membership(this.userId) !== 'join') break;
+      event = this.#own(before);
+    }
+    return arrival;
   }
 }
 

@@ -22,6 +22,10 @@ export const ListenError = defineError(
   'SERVER_LISTEN_FAILED',
   'The address or port cannot be listened on: it is taken, or needs more rights.',
 );
+export const TlsFileError = defineError(
+  'SERVER_TLS_FILE',
+  'A file of certificates or of their private key cannot be read, or holds none.',
+);
 export const NotRunningError = defineError(
   'SERVER_NOT_RUNNING',
   'No server runs on the data folder, or it does not answer on its socket.',

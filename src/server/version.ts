@@ -1,14 +1,3 @@
-// The version of this package.
+// The version of this package, where the server tells it.
 
-import { readFileSync } from 'node:fs';
-
-let version: string | undefined;
-
-export function packageVersion(): string {
-  version ??= versionIn(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
-  return version;
-}
-
-function versionIn(text: string): string {
-  return (JSON.parse(text) as { version: string }).version;
-}
+export { packageVersion } from '../lib/package-version.js';

@@ -12,7 +12,9 @@ import { Notifier } from '../../src/client/sync/notifier.js';
 import { UiaSessions } from '../../src/client/uia-sessions.js';
 import { openEngine } from '../../src/engine/engine.js';
 import type { ServerName, UserId } from '../../src/event/ids.js';
-import { createSigningKey } from '../../src/event/signing.js';
+import { createSigningKey, type SigningKey } from '../../src/event/signing.js';
+import type { PublicKeys } from '../../src/event/verify.js';
+import type { Federation } from '../../src/federation/federation.js';
 import { utf8 } from '../../src/lib/bytes.js';
 import { parseBody } from '../../src/server/http/body.js';
 
@@ -52,6 +54,15 @@ export function itemsOf(json: Json | undefined): readonly Json[] {
 export interface HarnessOptions extends Partial<HomeserverOptions> {
   /** A data folder; without one everything is in memory. */
   readonly path?: string;
+  /** Time that is shared with others; without one it stands still until `advance`. */
+  readonly clock?: { now: number };
+  readonly signingKey?: SigningKey;
+  /** Public keys of other servers. */
+  readonly keys?: PublicKeys;
+  /** Opens federation, where there are other servers. */
+  readonly federate?: (
+    parts: Pick<Homeserver, 'engine' | 'accounts' | 'ephemeral' | 'notifier'>,
+  ) => Promise<Federation>;
 }
 
 export interface CallOptions {
@@ -69,26 +80,29 @@ export class Harness {
   }
 
   static async open(options: HarnessOptions = {}): Promise<Harness> {
-    const { path, ...given } = options;
-    const clock = { now: START };
+    const { path, clock = { now: START }, signingKey, keys, federate, ...given } = options;
     const now = (): number => clock.now;
+    const serverName = given.serverName ?? SERVER;
     const engine = await openEngine({
-      serverName: SERVER,
-      signingKey: createSigningKey('ed25519:1', new Uint8Array(32).fill(7)),
+      serverName,
+      signingKey: signingKey ?? createSigningKey('ed25519:1', new Uint8Array(32).fill(7)),
       now,
+      ...(keys === undefined ? {} : { keys }),
       ...(path === undefined ? {} : { path, durability: 'os' }),
     });
     const accounts = await Accounts.open({
       engine,
-      serverName: SERVER,
+      serverName,
       now,
       passwordCost: { memoryKiB: 8, passes: 1 },
     });
     const ephemeral = new Ephemeral({ now });
+    const notifier = new Notifier({ engine, accounts, ephemeral });
+    const federation = await federate?.({ engine, accounts, ephemeral, notifier });
     const home: Homeserver = {
       options: {
-        serverName: SERVER,
-        publicBaseUrl: 'https://example.org',
+        serverName,
+        publicBaseUrl: `https://${serverName}`,
         isRegistrationOpen: true,
         registrationTokens: [],
         defaultRoomVersion: '12',
@@ -99,7 +113,8 @@ export class Harness {
       engine,
       accounts,
       ephemeral,
-      notifier: new Notifier({ engine, accounts, ephemeral }),
+      notifier,
+      ...(federation === undefined ? {} : { federation }),
       uiaSessions: new UiaSessions({ now }),
       now,
     };
@@ -107,6 +122,7 @@ export class Harness {
   }
 
   async close(): Promise<void> {
+    await this.home.federation?.close();
     await this.home.notifier.close();
     await this.home.accounts.close();
     await this.home.engine.close();

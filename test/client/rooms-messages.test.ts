@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildEvent } from '../../src/event/build.js';
-import { redacts } from '../../src/client/redactions.js';
+import { redacts } from '../../src/engine/redactions.js';
 import type { EventId, RoomId, UserId } from '../../src/event/ids.js';
 import type { JsonObject } from '../../src/event/json.js';
 import type { Pdu } from '../../src/event/pdu.js';

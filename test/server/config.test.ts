@@ -80,8 +80,28 @@ test('a key that there is not is named with the nearest that there is', () => {
     assert.is(fault.code, 'SERVER_CONFIG_INVALID');
     assert.ok(fault.message.endsWith(says), fault.message);
   }
-  const fault = faultOf(() => loadConfig({ environment: { STATEROOM_LISTEN_PROT: '1' } }));
-  assert.match(fault.message, 'STATEROOM_LISTEN_PROT is no setting; did you mean STATEROOM_LISTEN_PORT?');
+});
+
+test('a variable of the environment that is no setting is warned of with the nearest that is, and changes nothing', () => {
+  const environment = {
+    STATEROOM_LISTEN_PROT: '1',
+    STATEROOM_PORT_8008_TCP: 'tcp://10.0.0.1:8008',
+    STATEROOM_CONFIG: '/etc/stateroom.yaml',
+    STATEROOM_LISTEN_ADDRESS: '::1',
+    HOME: '/root',
+  };
+  const { warnings, ...config } = loadConfig({ environment });
+  assert.is(warnings.length, 2);
+  assert.is(
+    warnings[0],
+    'environment: STATEROOM_LISTEN_PROT is no setting; did you mean STATEROOM_LISTEN_PORT?',
+  );
+  assert.match(warnings[1] ?? '', /^environment: STATEROOM_PORT_8008_TCP is no setting/);
+  const { warnings: none, ...same } = loadConfig({ environment: { STATEROOM_LISTEN_ADDRESS: '::1' } });
+  assert.equal(none, []);
+  assert.equal(config, same);
+  const fault = faultOf(() => loadConfig({ environment: { STATEROOM_LISTEN_PORT: 'many' } }));
+  assert.is(fault.code, 'SERVER_CONFIG_INVALID', 'what a setting is given must be right');
 });
 
 test('a value that cannot be is refused by its key, and every fault is told at once', () => {

@@ -239,6 +239,16 @@ test('health, landing page and metrics say what they should, and metrics to this
   assert.match(metrics.text, /^stateroom_sync_waiters 0$/m);
   assert.match(metrics.text, /route="\/_matrix\/client\/v3\/login",status="200"\} 1$/m);
   assert.match(metrics.text, /^stateroom_node_cache_bytes_max \d+$/m);
+  for (const phase of ['evaluate', 'judge', 'commit', 'release']) {
+    assert.match(
+      metrics.text,
+      new RegExp(`^stateroom_core_phase_seconds_count{phase="${phase}"} \\d+$`, 'm'),
+    );
+  }
+  for (const name of ['lanes', 'lane_arrivals', 'unwritten_decisions', 'horizon_events', 'node_hits_total']) {
+    assert.match(metrics.text, new RegExp(`^stateroom_${name} \\d+$`, 'm'));
+  }
+  assert.match(metrics.text, /^stateroom_resolution_conflicts_count \d+$/m);
   const proxied = await ask(address, '/_stateroom/metrics', { headers: { 'x-forwarded-for': '1.2.3.4' } });
   assert.is(proxied.status, 404);
   await server.close();

@@ -11,7 +11,15 @@ import { networkOf, RateLimits } from '../../src/server/http/rate-limits.js';
 const test = suite('server/limits');
 
 const rate = { perSecond: 2, burst: 3 };
-const rates = { login: rate, register: rate, message: rate, join: rate, other: rate };
+const rates = {
+  login: rate,
+  password: rate,
+  register: rate,
+  message: rate,
+  join: rate,
+  other: rate,
+  federation: rate,
+};
 
 test('so many at once, then so many a second, and the wait that is told is enough', () => {
   let now = 0;

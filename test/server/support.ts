@@ -91,7 +91,9 @@ export class KeptLog extends Writable {
 }
 
 function configWith(flags: Readonly<Record<string, SettingValue>>): ServerConfig {
-  return loadConfig({ flags: { 'listen.port': 0, 'log.format': 'json', ...flags } });
+  return loadConfig({
+    flags: { 'listen.port': 0, 'log.format': 'json', 'federation.verifier_threads': 0, ...flags },
+  });
 }
 
 /** A folder that goes with the tests. */

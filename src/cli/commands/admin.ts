@@ -35,6 +35,13 @@ export function addAdmin(program: Command): void {
       const status = await ask<Status>(command, 'status');
       await answer(globalsOf(command), status, () => statusText(status));
     });
+  admin
+    .command('rotate-signing-key')
+    .description('Makes a new signing key that signs from now on; the old one stays good for what it signed.')
+    .action(async (_options: object, command: Command) => {
+      const done = await ask<{ key_id: string }>(command, 'signing_key.rotate');
+      await answer(globalsOf(command), done, () => `${printable(done.key_id)} signs from now on`);
+    });
   const user = admin.command('user').description('Users of the server.');
   addPasswordOptions(user.command('create'))
     .description('Makes a user, also while registration is closed.')

@@ -6,6 +6,7 @@ import type { RunningHomeserver } from '../../server/start.js';
 import { examples } from '../context.js';
 import { EXIT } from '../errors.js';
 import { messageColors, note, writeOut } from '../output.js';
+import { tidyHeap } from '../tidy-heap.js';
 
 interface ServeOptions {
   readonly config?: string;
@@ -54,6 +55,7 @@ export function addServe(program: Command): void {
 }
 
 async function serve(options: ServeOptions, data: string | undefined): Promise<void> {
+  tidyHeap();
   // The server's dependencies take their time to load: no other command pays for them.
   const [{ loadConfig }, { openHomeserver }] = await Promise.all([
     import('../../server/config/config.js'),

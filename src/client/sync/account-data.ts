@@ -3,6 +3,7 @@
 // Source: client-server API, "Client Config".
 
 import { accountDataOf } from '../../account/account-data.js';
+import { changesSince } from '../../account/changes.js';
 import { userRoom } from '../../account/parts.js';
 import { PUSH_RULES } from '../../account/push-rules.js';
 import type { RoomId } from '../../event/ids.js';
@@ -66,7 +67,7 @@ async function changed(
   if (room === undefined) return { global, byRoom };
   const before = await notifier.moments.stateAt(room, since);
   const now = await notifier.moments.stateAt(room, to.seq);
-  for (const { type: recordType, stateKey, after } of before.diff(now)) {
+  for (const { type: recordType, stateKey, after } of changesSince(before, now)) {
     if (recordType === PUSH_RULES) {
       global.push({ type: PUSH_RULES_TYPE, content: accounts.pushRules.content(requester.userId) });
     }

@@ -17,7 +17,9 @@ import type { SyncContext } from './context.js';
 import { bearsOnDevices, deviceNews } from './device-news.js';
 import { joinedRoom } from './joined-room.js';
 import { leftRoom } from './left-room.js';
+import { addOutsideRooms } from './outside-rooms.js';
 import { presenceEvents } from './presence-events.js';
+import type { RoomSections } from './sections.js';
 import { strippedState } from './stripped-state.js';
 import { formatToken } from './token.js';
 
@@ -26,9 +28,6 @@ export interface SyncAnswer {
   /** There was nothing to tell: a client that waits may go on waiting. */
   readonly isEmpty: boolean;
 }
-
-type Section = 'join' | 'invite' | 'knock' | 'leave';
-type RoomSections = Record<Section, Record<RoomId, JsonObject>>;
 
 /** A room that the user has to do with, as of the point of the answer. */
 interface Place {
@@ -58,7 +57,11 @@ export async function makeAnswer(context: SyncContext): Promise<SyncAnswer> {
   const memberships = [...(await home.accounts.memberships.ofUser(requester.userId))];
   const sections: RoomSections = { join: {}, invite: {}, knock: {}, leave: {} };
   const gathering: Gathering = { context, sections, accountData, hasMovedMembers: false };
-  for (const [roomId, { membership }] of memberships) await addRoom(gathering, roomId, membership);
+  for (const [roomId, { membership }] of memberships) {
+    if (home.accounts.outside.get(requester.userId, roomId) !== undefined) continue;
+    await addRoom(gathering, roomId, membership);
+  }
+  await addOutsideRooms(context, sections);
   const joined = memberships.filter(([, { membership }]) => membership === 'join').map(([roomId]) => roomId);
   const presence = presenceEvents(context, joined);
   const device = await deviceNews(context, gathering.hasMovedMembers);

@@ -3,6 +3,7 @@
 import type { JsonObject } from '../../event/json.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import { toClientEvents } from '../client-event.js';
+import { type ListedEvent, serveListed } from '../state-listing.js';
 import type { Homeserver } from '../homeserver.js';
 import type { Requester } from '../route.js';
 import type { RoomViewer } from '../visibility.js';
@@ -30,22 +31,33 @@ export interface SyncContext {
   readonly rules: () => NamedRules;
 }
 
-/** Events as the filter has them. */
-export async function serve(
+/** Events of a timeline as the filter has them. */
+export async function serveTimeline(
   context: SyncContext,
   viewer: RoomViewer,
-  detail: 'timeline' | 'state',
   events: readonly KnownEvent[],
 ): Promise<JsonObject[]> {
   if (events.length === 0) return [];
-  const { home, requester, filter } = context;
-  const { format, eventFields } = filter;
-  const served = await toClientEvents(home, events, {
-    requester,
-    detail,
-    viewer,
-    format,
-    withoutRoomId: true,
-  });
+  const serving = { ...servingOf(context, viewer), detail: 'timeline' as const };
+  return asFiltered(context, await toClientEvents(context.home, events, serving));
+}
+
+/** Events of a room's state as the filter has them. */
+export async function serveState(
+  context: SyncContext,
+  viewer: RoomViewer,
+  events: readonly ListedEvent[],
+): Promise<JsonObject[]> {
+  if (events.length === 0) return [];
+  const { roomId } = viewer.view;
+  return asFiltered(context, await serveListed(context.home, roomId, events, servingOf(context, viewer)));
+}
+
+function servingOf({ requester, filter }: SyncContext, viewer: RoomViewer) {
+  return { requester, viewer, format: filter.format, withoutRoomId: true };
+}
+
+function asFiltered({ filter }: SyncContext, served: JsonObject[]): JsonObject[] {
+  const { eventFields } = filter;
   return eventFields === undefined ? served : served.map((event) => keepFields(event, eventFields));
 }

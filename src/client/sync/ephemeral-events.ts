@@ -4,6 +4,7 @@
 //
 // Source: client-server API, "Typing Notifications", "Receipts".
 
+import { changesSince } from '../../account/changes.js';
 import { receiptOf, receiptsRoom, RECEIPT } from '../../account/receipts.js';
 import type { RoomId } from '../../event/ids.js';
 import type { JsonObject, JsonValue } from '../../event/json.js';
@@ -62,7 +63,7 @@ async function newReceipts(
   /** A user may have several receipts at one event, of several threads: an event has place for one of them. */
   const byThread = new Map<string, Map<string, ByType>>();
   let hasOwn = false;
-  for (const { type, stateKey, after } of before.diff(now)) {
+  for (const { type, stateKey, after } of changesSince(before, now)) {
     const record = after === undefined || type !== RECEIPT ? undefined : engine.reader.events.pdu(after);
     if (record === undefined) continue;
     const receipt = receiptOf(stateKey, record.content);

@@ -5,7 +5,8 @@
 //
 // Source: client-server API, "Lazy-loading room members".
 
-import type { EventId } from '../../event/ids.js';
+import type { EventId, RoomId } from '../../event/ids.js';
+import type { Pdu } from '../../event/pdu.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import type { SyncContext } from './context.js';
@@ -13,6 +14,7 @@ import type { StateDelta } from './state-delta.js';
 
 export interface LazyMembersRequest {
   readonly delta: StateDelta;
+  readonly roomId: RoomId;
   readonly timeline: readonly KnownEvent[];
   readonly heroes: readonly string[];
   /** The client gets the room whole: whatever it was sent before does not count. */
@@ -21,26 +23,30 @@ export interface LazyMembersRequest {
 
 /** Adds the ids of member events to those that the answer holds. */
 export function addLazyMembers(context: SyncContext, ids: Set<EventId>, request: LazyMembersRequest): void {
-  const { delta, timeline, heroes, isFresh } = request;
-  const { home, requester, since, filter } = context;
+  const { delta, roomId, timeline, heroes, isFresh } = request;
+  const { home, requester, since, to, filter } = context;
   const { sentMembers } = home.notifier;
   const users = new Set<string>([...timeline.map(({ pdu }) => pdu.sender), ...heroes]);
   if (isFresh) users.add(requester.userId);
+  if (isFresh && since !== undefined) sentMembers.enter(requester, roomId, to.seq);
   const mayLeaveOut = !isFresh && !filter.state.includeRedundantMembers;
   for (const userId of users) {
     const id = delta.value(MEMBER_TYPE, userId);
     if (id === undefined) continue;
-    if (mayLeaveOut && sentMembers.has(requester, id, since?.seq ?? 0)) continue;
+    if (mayLeaveOut && sentMembers.has(requester, roomId, id, since?.seq ?? 0)) continue;
     ids.add(id);
   }
 }
 
 /** Notes which member events the device gets. */
-export function noteSentMembers(context: SyncContext, events: Iterable<KnownEvent>): void {
+export function noteSentMembers(
+  context: SyncContext,
+  events: Iterable<{ readonly pdu: Pick<Pdu, 'roomId' | 'type' | 'stateKey' | 'eventId'> }>,
+): void {
   const { home, requester, to } = context;
   for (const { pdu } of events) {
     if (pdu.type === MEMBER_TYPE && pdu.stateKey !== undefined) {
-      home.notifier.sentMembers.add(requester, pdu.eventId, to.seq);
+      home.notifier.sentMembers.add(requester, pdu.roomId, pdu.eventId, to.seq);
     }
   }
 }

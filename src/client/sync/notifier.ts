@@ -9,7 +9,7 @@
 import type { Accounts } from '../../account/accounts.js';
 import { DEVICE_LIST } from '../../account/device-lists.js';
 import { userRoom } from '../../account/parts.js';
-import { RECEIPT, receiptOf, receiptsRoom } from '../../account/receipts.js';
+import { RECEIPT, receiptOf, roomOfReceipts } from '../../account/receipts.js';
 import type { Engine } from '../../engine/engine.js';
 import type { RoomId, UserId } from '../../event/ids.js';
 import { isRemoval } from '../../event/internal.js';
@@ -17,7 +17,7 @@ import type { Pdu } from '../../event/pdu.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
 import { toError } from '../../lib/errors.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
-import type { KnownEvent } from '../../room/graph/known-events.js';
+import { isBackfilled, type KnownEvent } from '../../room/graph/known-events.js';
 import type { Ephemeral, EphemeralChange } from '../ephemeral.js';
 import { RoomMoments } from './room-moments.js';
 import { SentMembers } from './sent-members.js';
@@ -195,7 +195,7 @@ export class Notifier {
           else this.#addOfEvent(event, concerned);
         }
         this.#moveTo(seqLast);
-        for (const roomId of concerned.rooms) this.#wakeRoom(roomId);
+        for (const roomId of concerned.rooms) this.wakeRoom(roomId);
         for (const userId of concerned.users) this.wake(userId);
       }
     } catch (error) {
@@ -214,7 +214,7 @@ export class Notifier {
   }
 
   #addOfEvent(event: KnownEvent, { rooms, users }: Concerned): void {
-    if (event.verdict !== 'accepted' || event.isOutlier) return;
+    if (event.verdict !== 'accepted' || event.isOutlier || isBackfilled(event)) return;
     const { type, stateKey, roomId } = event.pdu;
     rooms.add(roomId);
     if (type === MEMBER_TYPE && stateKey !== undefined) users.add(stateKey as UserId);
@@ -225,7 +225,8 @@ export class Notifier {
     if (type === RECEIPT && stateKey !== undefined) {
       const receipt = receiptOf(stateKey, content);
       users.add(receipt.userId);
-      if (receipt.type === 'm.read') rooms.add(roomOfReceipts(roomId));
+      const read = receipt.type === 'm.read' ? roomOfReceipts(roomId) : undefined;
+      if (read !== undefined) rooms.add(read);
     } else if (type === DEVICE_LIST && stateKey !== undefined) {
       users.add(stateKey as UserId);
       for (const shared of await this.#parts.accounts.memberships.rooms(stateKey as UserId, 'join'))
@@ -236,8 +237,11 @@ export class Notifier {
     }
   }
 
-  /** Goes through those who listen, or those in the room, whoever are fewer. */
-  #wakeRoom(roomId: RoomId): void {
+  /**
+   * Wakes the users of this server who are in the room: going through those who listen, or those in the room,
+   * whoever are fewer.
+   */
+  wakeRoom(roomId: RoomId): void {
     const members = this.#parts.accounts.memberships.ofRoom(roomId);
     const users = members.size < this.#listeners.size ? members.keys() : this.#listeners.keys();
     for (const userId of users) if (members.get(userId)?.membership === 'join') this.wake(userId);
@@ -245,7 +249,7 @@ export class Notifier {
 
   #onEphemeral(change: EphemeralChange): void {
     if (change.kind === 'typing') {
-      this.#wakeRoom(change.roomId);
+      this.wakeRoom(change.roomId);
       return;
     }
     this.wake(change.userId);
@@ -254,19 +258,16 @@ export class Notifier {
     });
   }
 
-  /** In a room of thousands presence waits for the next answer: each would wake all, all the time. */
   async #wakeWhoShares(userId: UserId): Promise<void> {
-    const { memberships } = this.#parts.accounts;
-    for (const roomId of await memberships.rooms(userId, 'join')) {
-      if (memberships.ofRoom(roomId).size <= PRESENCE_WAKES_MAX) this.#wakeRoom(roomId);
-    }
+    this.wakeForPresence(await this.#parts.accounts.memberships.rooms(userId, 'join'));
   }
-}
 
-/** The room whose receipts an internal room holds. */
-function roomOfReceipts(internalId: RoomId): RoomId {
-  const escaped = internalId.slice(receiptsRoom('' as RoomId).length);
-  return escaped.replaceAll('%3A', ':').replaceAll('%25', '%') as RoomId;
+  /** In a room of thousands presence waits for the next answer: each would wake all, all the time. */
+  wakeForPresence(rooms: Iterable<RoomId>): void {
+    const { memberships } = this.#parts.accounts;
+    for (const roomId of rooms)
+      if (memberships.ofRoom(roomId).size <= PRESENCE_WAKES_MAX) this.wakeRoom(roomId);
+  }
 }
 
 /** A message to a device that is taken away: its device knows. */

@@ -5,7 +5,7 @@
 import type { RoomId, UserId } from '../../event/ids.js';
 import type { JsonObject } from '../../event/json.js';
 import type { Presence } from '../ephemeral.js';
-import { presenceJson } from '../presence.js';
+import { isJoined, presenceJson } from '../presence.js';
 import type { SyncContext } from './context.js';
 
 /** @param joined the rooms that the user is joined to */
@@ -25,8 +25,7 @@ export function presenceEvents(context: SyncContext, joined: readonly RoomId[]):
 }
 
 function sharesRoom({ home }: SyncContext, joined: readonly RoomId[], userId: UserId): boolean {
-  const { memberships } = home.accounts;
-  return joined.some((roomId) => memberships.ofRoom(roomId).get(userId)?.membership === 'join');
+  return joined.some((roomId) => isJoined(home, roomId, userId));
 }
 
 function presenceEvent(now: number, userId: UserId, presence: Presence): JsonObject {

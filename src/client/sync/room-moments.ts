@@ -7,7 +7,7 @@ import type { Engine } from '../../engine/engine.js';
 import type { EventId, RoomId } from '../../event/ids.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import type { StateView } from '../../reader/state-view.js';
-import type { KnownEvent } from '../../room/graph/known-events.js';
+import { isBackfilled, type KnownEvent } from '../../room/graph/known-events.js';
 import type { RoomRow } from '../../store/records.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
 import { stateAfter } from '../visibility.js';
@@ -26,7 +26,7 @@ export class RoomMoments {
 
   /** An accepted event was committed. */
   note(event: KnownEvent): void {
-    if (event.verdict !== 'accepted' || event.isOutlier) return;
+    if (event.verdict !== 'accepted' || event.isOutlier || isBackfilled(event)) return;
     const { roomId, eventId } = event.pdu;
     this.#newest.set(roomId, Math.max(event.seq, this.#newest.get(roomId) ?? 0));
     this.#ids.set(event.seq, eventId, 1);
@@ -61,7 +61,11 @@ export class RoomMoments {
   /** The room's state as this server saw it when everything up to a seq was committed. O(1) reads. */
   async stateAt(room: RoomRow, seq: number): Promise<StateView> {
     const view = this.#engine.reader.view(room.roomId, room.root);
-    for await (const [, at] of this.#engine.store.timeline(room.number, { to: seq + 1, reverse: true })) {
+    for await (const [, at] of this.#engine.store.timeline(room.number, {
+      from: 0,
+      to: seq + 1,
+      reverse: true,
+    })) {
       const event = this.at(at);
       if (event !== undefined) return stateAfter(view, event);
     }

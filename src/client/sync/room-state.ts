@@ -1,11 +1,12 @@
 // The state of a room in an answer: which events, under which name, as the filter has them.
 
-import type { EventId } from '../../event/ids.js';
+import type { Engine } from '../../engine/engine.js';
 import type { JsonObject } from '../../event/json.js';
 import type { StateView } from '../../reader/state-view.js';
 import { placeToken } from '../pagination.js';
+import { inOrder, type ListedEvent, listedEvents, listedState } from '../state-listing.js';
 import type { RoomViewer } from '../visibility.js';
-import { serve, type SyncContext } from './context.js';
+import { serveState, serveTimeline, type SyncContext } from './context.js';
 import { addLazyMembers, noteSentMembers } from './lazy-members.js';
 import { StateDelta } from './state-delta.js';
 import type { Timeline } from './timeline.js';
@@ -34,17 +35,32 @@ export async function roomState(
     isStateAfter: stateAfterKeys.length > 0,
     isLazy: filter.isLazy,
   });
-  const ids = filter.state.allowsRoom(end.roomId) ? delta.ids() : new Set<EventId>();
-  if (filter.isLazy && filter.state.allowsRoom(end.roomId)) {
-    addLazyMembers(context, ids, { delta, timeline: timeline.events, heroes, isFresh: base === undefined });
+  let listed: readonly ListedEvent[] = [];
+  if (filter.state.allowsRoom(end.roomId)) {
+    const isFresh = base === undefined;
+    if (isFresh && !filter.isLazy) listed = await wholeState(home.engine, delta);
+    else {
+      const ids = delta.ids();
+      if (filter.isLazy) {
+        const { events: shown } = timeline;
+        addLazyMembers(context, ids, { delta, roomId: end.roomId, timeline: shown, heroes, isFresh });
+      }
+      listed = inOrder(await listedEvents(home.engine, ids));
+    }
   }
-  const events = [...ids]
-    .flatMap((id) => home.engine.reader.events.get(id) ?? [])
-    .filter((event) => filter.state.allows(event.pdu))
-    .sort((a, b) => a.seq - b.seq);
+  const events = listed.filter((event) => filter.state.allows(event.pdu));
   if (filter.isLazy) noteSentMembers(context, [...events, ...timeline.events]);
-  const served = await serve(context, viewer, 'state', events);
+  const served = await serveState(context, viewer, events);
   return { json: stateJson(context, served), isEmpty: served.length === 0 };
+}
+
+/** Every entry of the state, none of them looked up where the room was listed lately. */
+async function wholeState(engine: Engine, delta: StateDelta): Promise<readonly ListedEvent[]> {
+  const listed = await listedState(engine, delta.whole);
+  const { dropped, added } = delta.corrections();
+  if (dropped.size === 0 && added.size === 0) return listed;
+  const kept = listed.filter(({ pdu }) => !dropped.has(pdu.eventId));
+  return inOrder([...kept, ...(await listedEvents(engine, added))]);
 }
 
 /** Events of the state under the names that the client reads. */
@@ -60,7 +76,7 @@ export async function timelineJson(
   timeline: Timeline,
 ): Promise<JsonObject> {
   return {
-    events: await serve(context, viewer, 'timeline', timeline.events),
+    events: await serveTimeline(context, viewer, timeline.events),
     limited: timeline.isLimited,
     prev_batch: placeToken(timeline.place),
   };

@@ -56,17 +56,31 @@ export class StateDelta {
     return base === undefined ? this.#allIds() : this.#idsSince(base);
   }
 
-  #allIds(): Set<EventId> {
+  /** The state that a client without one is told, but for the corrections. */
+  get whole(): StateView {
     const { start, end, isStateAfter } = this.#request;
-    const ids = new Set<EventId>();
-    for (const { eventId } of this.#entries(isStateAfter ? end : start)) ids.add(eventId);
-    if (isStateAfter) return ids;
+    return isStateAfter ? end : start;
+  }
+
+  /** Of the whole state: what is not told, and what is told in its place. O(differences log n). */
+  corrections(): { readonly dropped: Set<EventId>; readonly added: Set<EventId> } {
+    const { start, end, isStateAfter } = this.#request;
+    const dropped = new Set<EventId>();
+    const added = new Set<EventId>();
+    if (isStateAfter) return { dropped, added };
     for (const { type, stateKey, before } of start.diff(end)) {
-      if (this.#isLeftOut(type)) continue;
-      if (before !== undefined) ids.delete(before);
       const value = this.value(type, stateKey);
-      if (value !== undefined) ids.add(value);
+      if (value === before || this.#isLeftOut(type)) continue;
+      if (before !== undefined) dropped.add(before);
+      if (value !== undefined) added.add(value);
     }
+    return { dropped, added };
+  }
+
+  #allIds(): Set<EventId> {
+    const { dropped, added } = this.corrections();
+    const ids = new Set<EventId>(added);
+    for (const { eventId } of this.#entries(this.whole)) if (!dropped.has(eventId)) ids.add(eventId);
     return ids;
   }
 

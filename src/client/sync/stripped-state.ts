@@ -5,12 +5,15 @@
 // Source: client-server API, "Stripped state".
 
 import type { Engine } from '../../engine/engine.js';
-import { isArray, isObject, type JsonObject, own } from '../../event/json.js';
+import type { UserId } from '../../event/ids.js';
+import { isArray, isObject, type JsonObject, type JsonValue, own } from '../../event/json.js';
+import type { Pdu } from '../../event/pdu.js';
 import type { StateView } from '../../reader/state-view.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import type { Homeserver } from '../homeserver.js';
 import { shownContent } from '../client-event.js';
+import { RoomViewer } from '../visibility.js';
 
 const TYPES = [
   'm.room.create',
@@ -38,7 +41,8 @@ export async function strippedState(
     ...(member.pdu.sender === member.pdu.stateKey ? [] : [[MEMBER_TYPE, member.pdu.sender] as const]),
   ];
   const events = keys.flatMap(([type, stateKey]) => stateEvent(engine, view, type, stateKey) ?? []);
-  const stripped = await Promise.all([...events, member].map((event) => strip(home, event)));
+  const viewer = new RoomViewer(engine, view, (member.pdu.stateKey ?? '') as UserId);
+  const stripped = await Promise.all([...events, member].map((event) => strip(home, event, viewer)));
   return events.length > 0 ? stripped : [...foreignState(member), ...stripped];
 }
 
@@ -47,16 +51,20 @@ function stateEvent(engine: Engine, view: StateView, type: string, stateKey: str
   return id === undefined ? undefined : engine.reader.events.get(id);
 }
 
-async function strip(home: Homeserver, event: KnownEvent): Promise<JsonObject> {
+async function strip(home: Homeserver, event: KnownEvent, viewer: RoomViewer): Promise<JsonObject> {
   const { type, stateKey = '', sender } = event.pdu;
-  return { type, state_key: stateKey, sender, content: await shownContent(home, event) };
+  return { type, state_key: stateKey, sender, content: await shownContent(home, event, viewer) };
 }
 
 function foreignState({ pdu }: KnownEvent): JsonObject[] {
   const unsigned = own(pdu.json, 'unsigned');
   if (!isObject(unsigned)) return [];
   const given = own(unsigned, 'invite_room_state') ?? own(unsigned, 'knock_room_state');
-  if (!isArray(given)) return [];
+  return isArray(given) ? prunedState(given) : [];
+}
+
+/** Stripped state that came from elsewhere: what has the right shape, and nothing beside that. */
+export function prunedState(given: readonly JsonValue[]): JsonObject[] {
   return given.slice(0, FOREIGN_EVENTS_MAX).flatMap((event) => {
     if (!isObject(event)) return [];
     const [type, stateKey, sender, content] = ['type', 'state_key', 'sender', 'content'].map((key) =>
@@ -65,4 +73,9 @@ function foreignState({ pdu }: KnownEvent): JsonObject[] {
     const isText = typeof type === 'string' && typeof stateKey === 'string' && typeof sender === 'string';
     return isText && isObject(content) ? [{ type, state_key: stateKey, sender, content }] : [];
   });
+}
+
+/** An event in stripped form. */
+export function strippedEvent({ type, stateKey = '', sender, content }: Pdu): JsonObject {
+  return { type, state_key: stateKey, sender, content };
 }

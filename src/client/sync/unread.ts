@@ -6,6 +6,7 @@
 //
 // Source: client-server API, "Receiving notifications", "Threaded read receipts".
 
+import { createHash } from 'node:crypto';
 import type { Accounts } from '../../account/accounts.js';
 import type { Engine } from '../../engine/engine.js';
 import type { EventId, RoomId, UserId } from '../../event/ids.js';
@@ -70,7 +71,8 @@ export class UnreadCounts {
   /** The rules of a user as they are, for all rooms of one answer. */
   rulesOf(userId: UserId): NamedRules {
     const ruleset = this.#accounts.pushRules.ruleset(userId);
-    return { ruleset, name: JSON.stringify(ruleset) };
+    // Their text names the user several times over, and is kept for each room of theirs: its hash is short.
+    return { ruleset, name: createHash('sha256').update(JSON.stringify(ruleset)).digest('base64') };
   }
 
   /** What the user has not read of a room up to a seq, by thread; threads without anything are left out. */

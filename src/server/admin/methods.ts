@@ -41,6 +41,7 @@ export const ADMIN_METHODS: ReadonlyMap<string, AdminMethod> = new Map<string, A
   ['user.deactivate', { isChange: true, run: deactivate }],
   ['user.reset_password', { isChange: true, run: resetPassword }],
   ['user.make_admin', { isChange: true, run: makeAdmin }],
+  ['signing_key.rotate', { isChange: true, run: rotateSigningKey }],
 ]);
 
 async function status(home: Homeserver) {
@@ -106,6 +107,14 @@ async function makeAdmin(home: Homeserver, params: Params) {
   const isAdmin = params['admin'] !== false;
   await home.accounts.users.setAdmin(userId, isAdmin);
   return { user_id: userId, admin: isAdmin };
+}
+
+/** A new signing key; the one before is told to other servers as an old one. */
+async function rotateSigningKey({
+  rotateSigningKey: rotate,
+}: Homeserver): Promise<{ readonly key_id: string }> {
+  if (rotate === undefined) throw new AdminRequestError('this server keeps no file of signing keys');
+  return { key_id: await rotate() };
 }
 
 /** An active user, by id or by the part of it before the server. */

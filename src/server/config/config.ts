@@ -1,11 +1,13 @@
 // The configuration: one YAML file, then environment variables, then flags, each over the one before.
 //
-// All is checked at start. Everything that is wrong is told at once, by its key, with the nearest right one.
+// All is checked at start. Everything that is wrong is told at once, by its key, with the nearest right one. Only
+// environment variables that name no setting are left at a warning.
 
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { ServerName } from '../../event/ids.js';
 import type { RateLimit } from '../../client/route.js';
+import { type HostAndPort, parseHostAndPort } from '../../federation/transport/target.js';
 import { ConfigError, ConfigUnreadableError } from '../errors.js';
 import { nearest } from './nearest.js';
 import { type Setting, SETTINGS, type SettingValue, variableOf } from './settings.js';
@@ -35,7 +37,9 @@ export interface ServerConfig {
   readonly defaultRoomVersion: string;
   readonly accessTokenLifetimeMs: number;
   /** Undefined: requests are not limited. */
-  readonly rateLimits: Readonly<Record<Exclude<RateLimit, 'none'>, Rate>> | undefined;
+  readonly rateLimits:
+    | Readonly<Record<Exclude<RateLimit, 'none'> | 'password' | 'federation', Rate>>
+    | undefined;
   readonly limits: {
     readonly bodyBytes: number;
     readonly jsonDepth: number;
@@ -44,14 +48,45 @@ export interface ServerConfig {
     readonly shutdownMs: number;
   };
   readonly syncTimeoutMsMax: number;
+  readonly federation: FederationConfig;
   readonly log: { readonly level: string; readonly format: 'json' | 'text' | 'auto' };
   readonly metrics: {
     readonly enabled: boolean;
     readonly address: string;
     readonly port: number | undefined;
   };
+  /** What is kept of the server's own records that were replaced, and how often the rest is collected. */
+  readonly ownRecords: {
+    readonly historyEvents: number;
+    readonly historyMs: number;
+    /** Fewer wait for more. */
+    readonly collectAtLeast: number;
+    readonly collectEveryMs: number;
+  };
   readonly durability: 'sync' | 'os';
   readonly nodeCacheBytes: number;
+  /** What is odd about where the settings come from, in sentences, and does not keep the server from running. */
+  readonly warnings: readonly string[];
+}
+
+export interface FederationConfig {
+  readonly enabled: boolean;
+  /** Server names that are reached at a `host:port`, whatever the network says. */
+  readonly resolve: ReadonlyMap<string, HostAndPort>;
+  readonly caFile: string | undefined;
+  readonly trustedKeyServers: readonly ServerName[];
+  readonly allowPrivateNetworks: readonly string[];
+  /** What `.well-known/matrix/server` names. */
+  readonly delegate: string | undefined;
+  readonly requestsPerServer: number;
+  /** Undefined: one a core. */
+  readonly verifierThreads: number | undefined;
+  readonly tls: {
+    readonly address: string;
+    readonly port: number | undefined;
+    readonly certFile: string | undefined;
+    readonly keyFile: string | undefined;
+  };
 }
 
 /** Where settings come from. */
@@ -69,11 +104,12 @@ const OTHER_VARIABLES = new Set(['STATEROOM_CONFIG', 'STATEROOM_DEBUG', 'STATERO
 interface Reading {
   readonly values: Map<string, SettingValue>;
   readonly faults: string[];
+  readonly warnings: string[];
 }
 
 /** @throws SERVER_CONFIG_UNREADABLE, SERVER_CONFIG_INVALID */
 export function loadConfig(sources: ConfigSources = {}): ServerConfig {
-  const reading: Reading = { values: new Map(), faults: [] };
+  const reading: Reading = { values: new Map(), faults: [], warnings: [] };
   for (const { key, fallback } of SETTINGS) reading.values.set(key, fallback);
   if (sources.file !== undefined) readFile(reading, sources.file);
   readEnvironment(reading, sources.environment ?? {});
@@ -81,10 +117,11 @@ export function loadConfig(sources: ConfigSources = {}): ServerConfig {
     const setting = SETTINGS.find((known) => known.key === key);
     if (setting !== undefined && value !== undefined) take(reading, setting, value, 'flags');
   }
+  checkTogether(reading);
   if (reading.faults.length > 0) {
     throw new ConfigError(reading.faults.join('\n  '), { faults: reading.faults.length, file: sources.file });
   }
-  return configOf(reading.values);
+  return configOf(reading);
 }
 
 function readFile(reading: Reading, file: string): void {
@@ -134,8 +171,9 @@ function readEnvironment(reading: Reading, environment: NonNullable<ConfigSource
       continue;
     const setting = byVariable.get(name);
     if (setting === undefined) {
+      // An environment is shared: what begins with our name may be a service manager's, or another version's.
       const meant = nearest(name, byVariable.keys());
-      reading.faults.push(
+      reading.warnings.push(
         `environment: ${name} is no setting${meant === undefined ? '' : `; did you mean ${meant}?`}`,
       );
     } else take(reading, setting, fromText(setting, text), `environment: ${name}`);
@@ -188,7 +226,7 @@ function shown({ key }: Setting, value: unknown): string {
   return `, not ${JSON.stringify(value)?.slice(0, 80)}`;
 }
 
-function configOf(values: ReadonlyMap<string, SettingValue>): ServerConfig {
+function configOf({ values, warnings }: Reading): ServerConfig {
   const optional = (key: string): string | undefined => values.get(key) as string | undefined;
   const text = (key: string): string => optional(key) ?? '';
   const number = (key: string): number => Number(values.get(key));
@@ -218,10 +256,12 @@ function configOf(values: ReadonlyMap<string, SettingValue>): ServerConfig {
     rateLimits: flag('rate_limits.enabled')
       ? {
           login: rate('login'),
+          password: rate('password'),
           register: rate('register'),
           message: rate('message'),
           join: rate('join'),
           other: rate('other'),
+          federation: rate('federation'),
         }
       : undefined,
     limits: {
@@ -232,13 +272,52 @@ function configOf(values: ReadonlyMap<string, SettingValue>): ServerConfig {
       shutdownMs: number('limits.shutdown_ms'),
     },
     syncTimeoutMsMax: number('sync.timeout_ms_max'),
+    federation: {
+      enabled: flag('federation.enabled'),
+      resolve: new Map(list('federation.resolve').flatMap(resolved)),
+      caFile: optional('federation.ca_file'),
+      trustedKeyServers: list('federation.trusted_key_servers') as readonly ServerName[],
+      allowPrivateNetworks: list('federation.allow_private_networks'),
+      delegate: optional('federation.delegate'),
+      requestsPerServer: number('federation.requests_per_server'),
+      verifierThreads: values.get('federation.verifier_threads') as number | undefined,
+      tls: {
+        address: text('federation.tls.address'),
+        port: values.get('federation.tls.port') as number | undefined,
+        certFile: optional('federation.tls.cert_file'),
+        keyFile: optional('federation.tls.key_file'),
+      },
+    },
     log: { level: text('log.level'), format: text('log.format') as 'json' | 'text' | 'auto' },
     metrics: {
       enabled: flag('metrics.enabled'),
       address: text('metrics.address'),
       port: values.get('metrics.port') as number | undefined,
     },
+    ownRecords: {
+      historyEvents: number('own_records.history_events'),
+      historyMs: number('own_records.history_ms'),
+      collectAtLeast: number('own_records.collect_at_least'),
+      collectEveryMs: number('own_records.collect_every_ms'),
+    },
     durability: text('durability') as 'sync' | 'os',
     nodeCacheBytes: number('caches.node_bytes'),
+    warnings,
   };
+}
+
+/** An entry of `federation.resolve`: `example.org=127.0.0.1:8448`. */
+function resolved(entry: string): Array<readonly [server: string, place: HostAndPort]> {
+  const [server = '', place = ''] = entry.split('=');
+  const parsed = parseHostAndPort(place);
+  return parsed === undefined ? [] : [[server, parsed]];
+}
+
+/** Settings that mean nothing without one another. */
+function checkTogether({ values, faults }: Reading): void {
+  const files = ['federation.tls.cert_file', 'federation.tls.key_file'];
+  if (values.get('federation.tls.port') === undefined) return;
+  for (const key of files) {
+    if (values.get(key) === undefined) faults.push(`${key} is missing: federation.tls.port needs it`);
+  }
 }

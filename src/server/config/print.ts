@@ -37,5 +37,5 @@ function lineOf({ fallback, example }: Setting, name: string): string {
 
 function valueText(value: NonNullable<Setting['fallback']>): string {
   if (typeof value !== 'string') return JSON.stringify(value);
-  return /^[0-9]/.test(value) ? `'${value}'` : value;
+  return /^[0-9:]/.test(value) ? `'${value}'` : value;
 }

@@ -2,32 +2,22 @@
 //
 // One table serves all: reading, checking, environment variables, and the file that `--print-config` writes.
 
-import { isIP } from 'node:net';
 import { parseServerName } from '../../event/ids.js';
 import { ROOM_VERSIONS } from '../../event/rules.js';
+import { FEDERATION_SETTINGS } from './federation-settings.js';
+import { urlFault, notEmpty, port, networks, between, wholeBetween, oneOf, type Setting } from './setting.js';
 
-export type SettingValue = string | number | boolean | readonly string[] | undefined;
-
-export interface Setting {
-  /** Path in the file: `listen.port`. */
-  readonly key: string;
-  readonly kind: 'text' | 'number' | 'flag' | 'list';
-  /** Undefined: not set unless somebody sets it. */
-  readonly fallback: SettingValue;
-  /** Stands in the file, commented out, where there is no fallback. */
-  readonly example?: string;
-  readonly doc: string;
-  /** What the value must be, in words, when it is not. */
-  readonly fault?: (value: SettingValue) => string | undefined;
-}
+export type { Setting, SettingValue } from './setting.js';
 
 /** Classes of requests with limits of their own, and why. */
 const RATES: ReadonlyArray<readonly [name: string, perSecond: number, burst: number, doc: string]> = [
   ['login', 0.5, 30, 'Logging in, by address.'],
+  ['password', 0.2, 20, 'Wrong passwords, by account, wherever they come from.'],
   ['register', 0.5, 60, 'Registering, by address.'],
   ['message', 20, 200, 'Sending, by user.'],
   ['join', 2, 60, 'Joining and creating rooms, inviting, by user.'],
   ['other', 100, 1_000, 'Everything else, by user or address.'],
+  ['federation', 200, 2_000, 'Requests of another server.'],
 ];
 
 export const SETTINGS: readonly Setting[] = [
@@ -185,6 +175,7 @@ export const SETTINGS: readonly Setting[] = [
     doc: 'The longest that /sync waits for news, whatever a client asks for.',
     fault: wholeBetween(0, 3_600_000),
   },
+  ...FEDERATION_SETTINGS,
   {
     key: 'log.level',
     kind: 'text',
@@ -221,6 +212,34 @@ export const SETTINGS: readonly Setting[] = [
     fault: port,
   },
   {
+    key: 'own_records.history_events',
+    kind: 'number',
+    fallback: 5_000,
+    doc: "Receipts, tokens and other records of the server's own replace each other: so many of a room are kept.",
+    fault: wholeBetween(0, 1_000_000),
+  },
+  {
+    key: 'own_records.history_ms',
+    kind: 'number',
+    fallback: 7 * 86_400_000,
+    doc: 'And not longer than this. A client that was away for longer is told all there is.',
+    fault: wholeBetween(0, 10 * 365 * 86_400_000),
+  },
+  {
+    key: 'own_records.collect_at_least',
+    kind: 'number',
+    fallback: 200,
+    doc: 'Fewer than so many of a room are not worth collecting, and wait until there are more.',
+    fault: wholeBetween(2, 1_000),
+  },
+  {
+    key: 'own_records.collect_every_ms',
+    kind: 'number',
+    fallback: 600_000,
+    doc: 'How often what is beyond that is collected; 0 is never.',
+    fault: wholeBetween(0, 86_400_000),
+  },
+  {
     key: 'durability',
     kind: 'text',
     fallback: 'sync',
@@ -239,48 +258,4 @@ export const SETTINGS: readonly Setting[] = [
 /** The environment variable of a setting: `listen.port` is STATEROOM_LISTEN_PORT. */
 export function variableOf(key: string): string {
   return `STATEROOM_${key.replaceAll('.', '_').toUpperCase()}`;
-}
-
-function urlFault(value: SettingValue): string | undefined {
-  const text = String(value);
-  const isUrl = URL.canParse(text) && /^https?:\/\//.test(text);
-  return isUrl ? undefined : 'is an address that begins with https:// or http://';
-}
-
-function notEmpty(value: SettingValue): string | undefined {
-  return value === '' ? 'is not empty' : undefined;
-}
-
-function port(value: SettingValue): string | undefined {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65_535
-    ? undefined
-    : 'is a port from 0 to 65535';
-}
-
-function networks(value: SettingValue): string | undefined {
-  const areAll = (value as readonly string[]).every((network) => {
-    const [address = '', bits, ...rest] = network.split('/');
-    const bitsMax = isIP(address) === 4 ? 32 : 128;
-    return (
-      isIP(address) !== 0 &&
-      rest.length === 0 &&
-      (bits === undefined || (/^\d{1,3}$/.test(bits) && +bits <= bitsMax))
-    );
-  });
-  return areAll ? undefined : 'are addresses or networks, such as 127.0.0.1 or 10.0.0.0/8';
-}
-
-function between(min: number, max: number): (value: SettingValue) => string | undefined {
-  return (value) => (Number(value) >= min && Number(value) <= max ? undefined : `is from ${min} to ${max}`);
-}
-
-function wholeBetween(min: number, max: number): (value: SettingValue) => string | undefined {
-  return (value) =>
-    Number.isInteger(value) && Number(value) >= min && Number(value) <= max
-      ? undefined
-      : `is a whole number from ${min} to ${max}`;
-}
-
-function oneOf(...words: readonly string[]): (value: SettingValue) => string | undefined {
-  return (value) => (words.includes(String(value)) ? undefined : `is one of ${words.join(', ')}`);
 }

@@ -7,12 +7,14 @@ import type { Socket } from 'node:net';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Homeserver } from '../../client/homeserver.js';
 import type { Route } from '../../client/route.js';
+import type { FederationRoute } from '../../federation/route.js';
 import type { ServerConfig } from '../config/config.js';
 import type { Logger } from '../operations/logs.js';
 import type { RequestMetrics } from '../operations/request-metrics.js';
 import { Connections } from './connections.js';
 import { refusalOf, unrecognized } from './failures.js';
 import { LongRequests } from './long-requests.js';
+import { mountFederationRoutes } from './mount-federation.js';
 import { mountRoutes, sendJson, withOldPaths } from './mount.js';
 import { Paths } from './paths.js';
 import { RateLimits } from './rate-limits.js';
@@ -21,6 +23,10 @@ export interface AppParts {
   readonly config: ServerConfig;
   readonly home: Homeserver;
   readonly routes: readonly Route[];
+  /** Endpoints for other servers; mounted where the homeserver has federation. */
+  readonly federationRoutes?: readonly FederationRoute[];
+  /** Those that the homeserver counts by too; without them, the application's own. */
+  readonly rateLimits?: RateLimits;
   readonly log: Logger;
   readonly metrics: RequestMetrics;
 }
@@ -43,10 +49,11 @@ const CORS = {
   'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
 } as const;
 
-export function createApp({ config, home, routes: declared, log, metrics }: AppParts): App {
+export function createApp(parts: AppParts): App {
+  const { config, home, routes: declared, federationRoutes = [], log, metrics } = parts;
   const routes = withOldPaths(declared);
   const longRequests = new LongRequests();
-  const rateLimits = new RateLimits(config.rateLimits, () => performance.now());
+  const { rateLimits = new RateLimits(config.rateLimits, () => performance.now()) } = parts;
   const run = randomBytes(3).toString('hex');
   let requests = 0;
   const app = fastify({
@@ -96,7 +103,8 @@ export function createApp({ config, home, routes: declared, log, metrics }: AppP
   });
   app.setErrorHandler((error, request, reply) => fail(error, request, reply, log));
 
-  const paths = new Paths(routes);
+  const { federation } = home;
+  const paths = new Paths([...routes, ...(federation === undefined ? [] : federationRoutes)]);
   app.setNotFoundHandler(async (request, reply) => {
     const methods = paths.methods(pathOf(request));
     if (methods.length > 0) reply.header('allow', [...methods, 'OPTIONS'].join(', '));
@@ -104,6 +112,10 @@ export function createApp({ config, home, routes: declared, log, metrics }: AppP
   });
 
   mountRoutes(app, routes, { home, rateLimits, longRequests, jsonDepthMax: config.limits.jsonDepth });
+  if (federation !== undefined) {
+    const { requestsPerServer } = config.federation;
+    mountFederationRoutes(app, federationRoutes, { federation, rateLimits, longRequests, requestsPerServer });
+  }
   return { fastify: app, connections, longRequests, rateLimits };
 }
 

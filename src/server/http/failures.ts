@@ -3,6 +3,7 @@
 // Only faults of ours become 500; what they say stays in the log.
 
 import { MatrixError } from '../../client/errors.js';
+import { FederationError } from '../../federation/errors.js';
 import { StateroomError } from '../../lib/errors.js';
 
 /** Faults of the engine that a handler let through, by what they mean to a client. */
@@ -34,6 +35,10 @@ const FRAMEWORK: ReadonlyMap<string, readonly [status: number, errcode: string, 
 /** The refusal to send for whatever was thrown, and whether it is a fault of ours to be logged. */
 export function refusalOf(thrown: unknown): { readonly refusal: MatrixError; readonly isOurs: boolean } {
   if (thrown instanceof MatrixError) return { refusal: thrown, isOurs: thrown.status >= 500 };
+  if (thrown instanceof FederationError) {
+    const { status, errcode, message, body } = thrown;
+    return { refusal: new MatrixError(status, errcode, message, body), isOurs: status === 500 };
+  }
   if (thrown instanceof StateroomError) {
     const known = KNOWN.get(thrown.code);
     if (known !== undefined)
@@ -46,13 +51,6 @@ export function refusalOf(thrown: unknown): { readonly refusal: MatrixError; rea
     return { refusal: new MatrixError(400, 'M_NOT_JSON', 'The request ended early.'), isOurs: false };
   }
   return { refusal: new MatrixError(500, 'M_UNKNOWN', 'Something went wrong in this server.'), isOurs: true };
-}
-
-/** The refusal of a request that came too soon. */
-export function limitExceeded(retryAfterMs: number): MatrixError {
-  return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests; wait a while.', {
-    retry_after_ms: retryAfterMs,
-  });
 }
 
 export function unrecognized(status: 404 | 405): MatrixError {

@@ -37,10 +37,10 @@ export class RateLimits {
 
   /**
    * Takes a token for a request.
-   * @param who a user id or an address
+   * @param who a user id, an address, an account or another server
    * @returns 0 when there was one, else in how many milliseconds there will be
    */
-  take(limit: RateLimit, who: string): number {
+  take(limit: RateLimit | 'password' | 'federation', who: string): number {
     const rate = limit === 'none' ? undefined : this.#rates?.[limit];
     if (rate === undefined) return 0;
     const key = `${limit} ${who}`;
@@ -52,6 +52,13 @@ export class RateLimits {
     if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / rate.perSecond) * 1_000);
     bucket.tokens -= 1;
     return 0;
+  }
+
+  /** Puts a token back: what it was taken for is not to count. */
+  giveBack(limit: Exclude<RateLimit, 'none'> | 'password' | 'federation', who: string): void {
+    const bucket = this.#buckets.get(`${limit} ${who}`);
+    const burst = this.#rates?.[limit].burst ?? 0;
+    if (bucket !== undefined) bucket.tokens = Math.min(burst, bucket.tokens + 1);
   }
 
   #filled(key: string, { perSecond, burst }: Rate, now: number): Bucket {

@@ -38,14 +38,20 @@ export function addEngineMetrics(registry: Registry, home: Homeserver, app: App)
   total('commit_groups', 'Groups of events written to disk', () => core.writer.stats.groups);
   total('committed_events', 'Events in those groups', () => core.writer.stats.events);
   gauge('commit_group_events_max', 'Events in the largest group', () => core.writer.stats.groupEventsMax);
-  gauge('unwritten_decisions', 'Decisions that wait for the disk', () => core.writer.pending);
+  gauge('lanes', 'Rooms with arrivals that wait for their turn', () => core.depths().lanes);
+  gauge('lane_arrivals', 'Arrivals that wait for their turn', () => core.depths().arrivals);
+  gauge('unwritten_decisions', 'Decisions that wait for the disk', () => core.depths().decisions);
   gauge('writer_failed', '1 when the disk refused a write: nothing more is accepted', () =>
     core.writer.failure === undefined ? 0 : 1,
   );
   gauge('committed_seq', 'Seq of the newest committed event', () => core.release.watermark);
-  gauge('horizon_events', 'Events that wait for events they refer to', () => core.horizon.size);
+  gauge('horizon_events', 'Events that wait for events they refer to', () => core.depths().horizon);
 
   total('node_visits', 'Tree nodes looked at', () => reader.tree.stats.visits);
+  total('node_hits', 'Tree nodes that were in memory', () => {
+    const { visits, misses } = reader.tree.stats;
+    return visits - misses;
+  });
   total('node_misses', 'Tree nodes that had to be read', () => reader.tree.stats.misses);
   total('node_record_reads', 'Records read for them', () => reader.tree.stats.recordReads);
   total('node_evictions', 'Tree nodes that gave way', () => reader.tree.stats.evictions);

@@ -136,6 +136,28 @@ test('lazy members: who was sent before is left out, until the client begins ane
     assert.equal(membersOf(fresh, 'state'), ['@g:example.org'], 'who began anew knows nobody either');
   }));
 
+test('lazy members: who comes back into a room is sent its senders again', () =>
+  Scene.play(async (scene) => {
+    const { alice, roomId, others } = await room(scene, 'b', 'c', 'd', 'e', 'f', 'g');
+    const g = others[5] as TestUser;
+    const zoe = await scene.harness.user('zoe');
+    await scene.rooms.join(zoe, roomId);
+    await scene.rooms.say(g, roomId, 'known');
+    let since = nextOf(await scene.sync(zoe, {}, LAZY_AND_SHORT));
+    await scene.rooms.leave(zoe, roomId);
+    since = nextOf(await scene.sync(zoe, { since }, LAZY_AND_SHORT));
+    await scene.rooms.join(zoe, roomId);
+    await scene.rooms.say(alice, roomId, 'welcome');
+    const back = await scene.sync(zoe, { since }, LAZY_AND_SHORT);
+    assert.not.ok(membersOf(joinedIn(back, roomId), 'state').includes(g.userId), 'g says nothing yet');
+    await scene.rooms.say(g, roomId, 'hello again');
+    const heard = await scene.sync(zoe, { since: nextOf(back) }, LAZY_AND_SHORT);
+    assert.equal(membersOf(joinedIn(heard, roomId), 'state'), [g.userId]);
+    await scene.rooms.say(g, roomId, 'and again');
+    const again = await scene.sync(zoe, { since: nextOf(heard) }, LAZY_AND_SHORT);
+    assert.equal(membersOf(joinedIn(again, roomId), 'state'), []);
+  }));
+
 test('lazy members: a limited timeline brings every member that changed in the gap', () =>
   Scene.play(async (scene) => {
     const { alice, roomId, others } = await room(scene, 'b', 'c', 'd', 'e', 'f', 'g');

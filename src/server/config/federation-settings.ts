@@ -1,0 +1,111 @@
+// The settings of federation.
+
+import { parseServerName } from '../../event/ids.js';
+import { parseHostAndPort } from '../../federation/transport/target.js';
+import { notEmpty, port, networks, wholeBetween, type Setting, type SettingValue } from './setting.js';
+
+export const FEDERATION_SETTINGS: readonly Setting[] = [
+  {
+    key: 'federation.enabled',
+    kind: 'flag',
+    fallback: true,
+    doc: 'Are there rooms shared with other servers?',
+  },
+  {
+    key: 'federation.delegate',
+    kind: 'text',
+    fallback: undefined,
+    example: 'matrix.example.org:443',
+    doc: 'Where other servers reach this one, told to them at /.well-known/matrix/server of the server name.',
+    fault: (value) =>
+      parseServerName(String(value)) === undefined ? 'is a host name, perhaps with a port' : undefined,
+  },
+  {
+    key: 'federation.tls.port',
+    kind: 'number',
+    fallback: undefined,
+    example: '8448',
+    doc: 'A port with TLS for other servers and clients. Without it a reverse proxy brings requests to listen.port.',
+    fault: port,
+  },
+  {
+    key: 'federation.tls.address',
+    kind: 'text',
+    fallback: '::',
+    doc: 'Where that port is listened on; :: is all addresses.',
+    fault: notEmpty,
+  },
+  {
+    key: 'federation.tls.cert_file',
+    kind: 'text',
+    fallback: undefined,
+    example: '/etc/stateroom/fullchain.pem',
+    doc: 'The certificate of the server name, with those that lead to its authority, PEM.',
+    fault: notEmpty,
+  },
+  {
+    key: 'federation.tls.key_file',
+    kind: 'text',
+    fallback: undefined,
+    example: '/etc/stateroom/privkey.pem',
+    doc: "The certificate's private key, PEM.",
+    fault: notEmpty,
+  },
+  {
+    key: 'federation.ca_file',
+    kind: 'text',
+    fallback: undefined,
+    example: '/etc/stateroom/our-ca.pem',
+    doc: 'Authorities whose certificates are believed beside the well-known ones, PEM: for networks of your own.',
+    fault: notEmpty,
+  },
+  {
+    key: 'federation.resolve',
+    kind: 'list',
+    fallback: [],
+    doc: 'Servers that are reached at a given place instead of where the network says: example.org=10.0.0.7:8448.',
+    fault: resolveFault,
+  },
+  {
+    key: 'federation.allow_private_networks',
+    kind: 'list',
+    fallback: [],
+    doc: 'Private networks that other servers may be in, such as 10.0.0.0/8 or ::1. Others are never connected to.',
+    fault: networks,
+  },
+  {
+    key: 'federation.trusted_key_servers',
+    kind: 'list',
+    fallback: [],
+    doc: 'Servers that are asked for the keys of servers that do not give them themselves, such as matrix.org.',
+    fault: (value) =>
+      (value as readonly string[]).every((name) => parseServerName(name) !== undefined)
+        ? undefined
+        : 'are server names',
+  },
+  {
+    key: 'federation.requests_per_server',
+    kind: 'number',
+    fallback: 64,
+    doc: 'Requests of one server that are worked on at once.',
+    fault: wholeBetween(1, 100_000),
+  },
+  {
+    key: 'federation.verifier_threads',
+    kind: 'number',
+    fallback: undefined,
+    example: '4',
+    doc: 'Threads that check the signatures of events; 0 checks them in place. Without it: one a core.',
+    fault: wholeBetween(0, 256),
+  },
+];
+
+function resolveFault(value: SettingValue): string | undefined {
+  const areAll = (value as readonly string[]).every((entry) => {
+    const [server = '', place = '', ...rest] = entry.split('=');
+    return (
+      parseServerName(server) !== undefined && parseHostAndPort(place) !== undefined && rest.length === 0
+    );
+  });
+  return areAll ? undefined : 'are server names and places, such as example.org=10.0.0.7:8448';
+}
