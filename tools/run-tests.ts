@@ -3,8 +3,9 @@
 // uvu by itself exits 0 when no test ran, when a suite's `.run()` was forgotten and when `.only` hid the rest;
 // an unhandled rejection ends it without a summary, an open handle never ends it. Here each of these fails.
 //
-//   node dist/tools/run-tests.js [--limit SECONDS] [--source DIR] [--built DIR] [PART-OF-PATH...]
+//   node dist/tools/run-tests.js [--interop] [--limit SECONDS] [--source DIR] [--built DIR] [PART-OF-PATH...]
 //
+// With --interop it runs the suites against real peers (test/**/*.interop.ts), which install what they need.
 // The list is that of the sources (test/**/*.test.ts), so a file that was not compiled fails too, and what is
 // left in dist/ of a deleted one is not run. The last line is `N passed, N failed`.
 
@@ -20,6 +21,7 @@ const filesAtOnce = 2;
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    interop: { type: 'boolean', default: false },
     limit: { type: 'string', default: '300' },
     source: { type: 'string', default: process.cwd() },
     built: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
@@ -29,7 +31,7 @@ const limitMs = Number(values.limit) * 1000;
 if (!(limitMs > 0)) throw new Error(`--limit takes seconds, not ${values.limit}`);
 
 const queue = readdirSync(join(values.source, 'test'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.test.ts'))
+  .filter((name) => name.endsWith(values.interop ? '.interop.ts' : '.test.ts'))
   .map((name) => join('test', name))
   .filter((name) => positionals.length === 0 || positionals.some((part) => name.includes(part)))
   .sort();

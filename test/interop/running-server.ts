@@ -2,10 +2,11 @@
 // and a data folder that goes with it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
 
 const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
@@ -15,10 +16,19 @@ interface LogLine {
   readonly address?: string;
 }
 
+/** How to start one; without anything, as at a first run. */
+export interface ServerStart {
+  /** Of the configuration file; ports are given by flags. */
+  readonly config?: object;
+  /** A folder with the data of a server that ran before; a new one goes with the server. */
+  readonly folder?: string;
+}
+
 /** A server that answers, until `stop`. */
 export class RunningServer {
   readonly #child: ChildProcess;
   readonly #folder: string;
+  readonly #keepsFolder: boolean;
   readonly #log: string[];
   readonly #ended: Promise<number | null>;
   /** `http://127.0.0.1:40000`. */
@@ -26,23 +36,28 @@ export class RunningServer {
 
   private constructor(
     child: ChildProcess,
-    folder: string,
+    { folder, keepsFolder }: { readonly folder: string; readonly keepsFolder: boolean },
     log: string[],
     ended: Promise<number | null>,
     address: string,
   ) {
     this.#child = child;
     this.#folder = folder;
+    this.#keepsFolder = keepsFolder;
     this.#log = log;
     this.#ended = ended;
     this.address = address;
   }
 
-  static async start(): Promise<RunningServer> {
-    const folder = mkdtempSync(join(tmpdir(), 'stateroom-interop-'));
+  static async start({ config, folder: kept }: ServerStart = {}): Promise<RunningServer> {
+    const folder = kept ?? mkdtempSync(join(tmpdir(), 'stateroom-interop-'));
+    const configPath = join(folder, 'test.yaml');
+    if (config !== undefined) writeFileSync(configPath, stringify(config));
     const child = spawn(
       process.execPath,
-      [command, '--data', join(folder, 'data'), 'serve', '--port', '0', '--enable-registration'],
+      [command, '--data', join(folder, 'data'), 'serve', '--port', '0', '--enable-registration'].concat(
+        config === undefined ? [] : ['--config', configPath],
+      ),
       // A working directory without a stateroom.yaml, and no settings of whoever runs the tests.
       {
         cwd: folder,
@@ -68,11 +83,11 @@ export class RunningServer {
       });
       child.once('error', reject);
       child.once('exit', (code) => {
-        rmSync(folder, { recursive: true, force: true });
+        if (kept === undefined) rmSync(folder, { recursive: true, force: true });
         reject(new Error(`the server ended with code ${String(code)}:\n${log.join('\n')}`));
       });
     });
-    return new RunningServer(child, folder, log, ended, address);
+    return new RunningServer(child, { folder, keepsFolder: kept !== undefined }, log, ended, address);
   }
 
   /** What it warned of so far, and worse. */
@@ -84,8 +99,20 @@ export class RunningServer {
   async stop(): Promise<number | null> {
     this.#child.kill('SIGTERM');
     const code = await this.#ended;
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (!this.#keepsFolder) rmSync(this.#folder, { recursive: true, force: true });
     return code;
+  }
+
+  /** Ends it as a power cut would; its folder stays where it was given. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+    if (!this.#keepsFolder) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Everything it logged. */
+  log(): readonly string[] {
+    return this.#log;
   }
 }
 
