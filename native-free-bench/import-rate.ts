@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { receivePdu } from '../src/event/receive.js';
+import { type ReceivedPdu, receivePdu } from '../src/event/receive.js';
 import { rulesOf } from '../src/event/rules.js';
 import { isObject, own } from '../src/event/json.js';
 import { fromBase64 } from '../src/lib/base64.js';
@@ -113,21 +113,27 @@ export async function signedMessages(
   const messages: SignedMessage[] = [];
   for (const line of (await readFile(files.out, 'utf8')).split('\n')) {
     if (line === '') continue;
-    const { pdu, signers, signedBytes } = receivePdu(utf8(line), rules);
-    const signatures = own(pdu.json, 'signatures');
-    for (const server of signers) {
-      const ofServer = isObject(signatures) ? own(signatures, server) : undefined;
-      if (!isObject(ofServer)) continue;
-      for (const [keyId, text] of Object.entries(ofServer)) {
-        const signature = typeof text === 'string' ? fromBase64(text) : undefined;
-        const publicKey = keys[server]?.[keyId];
-        if (signature !== undefined && publicKey !== undefined) {
-          messages.push({ publicKey, signature, bytes: signedBytes });
-        }
-      }
-    }
+    messages.push(...signaturesOf(receivePdu(utf8(line), rules), keys));
   }
   return messages;
+}
+
+/** The required signatures of one event, those whose keys are known. */
+export function signaturesOf(
+  { pdu, signers, signedBytes }: ReceivedPdu,
+  keys: PublicKeyFile,
+): SignedMessage[] {
+  const signatures = own(pdu.json, 'signatures');
+  return signers.flatMap((server) => {
+    const ofServer = isObject(signatures) ? own(signatures, server) : undefined;
+    if (!isObject(ofServer)) return [];
+    return Object.entries(ofServer).flatMap(([keyId, text]) => {
+      const signature = typeof text === 'string' ? fromBase64(text) : undefined;
+      const publicKey = keys[server]?.[keyId];
+      if (signature === undefined || publicKey === undefined) return [];
+      return [{ publicKey, signature, bytes: signedBytes }];
+    });
+  });
 }
 
 /** Seconds to verify all, shared out evenly; keys and messages are with the threads before the clock starts. */

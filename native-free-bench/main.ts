@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { BenchContext } from './context.js';
+import { measureFederation } from './federation/federation.js';
 import { measureHomeserver } from './homeserver/homeserver.js';
 import { measureImport } from './import-rate.js';
 import { measureJoin } from './joining.js';
@@ -25,7 +26,8 @@ node dist/native-free-bench/main.js --store classic-level [options]
 
   --quick        small rooms and few rounds, under 20 seconds
   --members N    no room of more members than this (at least 1,000)
-  --only NAME    one section: scaling, targets, resolution; with classic-level also import, join, homeserver
+  --only NAME    one section: scaling, targets, resolution; with classic-level also import, join,
+                 homeserver, federation
   --store KIND   memory (default), or classic-level in temporary folders
   --out DIR      where results are written (default native-free-bench/results)
   --json         print the report as JSON and nothing else on stdout
@@ -39,11 +41,12 @@ const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promise<Findi
   import: measureImport,
   join: measureJoin,
   homeserver: measureHomeserver,
+  federation: measureFederation,
 };
 /** Ratios are taken against rooms of so many. */
 const MEMBERS_LEAST = 1_000;
 /** The sections that need the store on disk. */
-const ON_DISK: ReadonlySet<string> = new Set(['import', 'join', 'homeserver']);
+const ON_DISK: ReadonlySet<string> = new Set(['import', 'join', 'homeserver', 'federation']);
 const RESULTS = fileURLToPath(new URL('../../native-free-bench/results', import.meta.url));
 
 /** What was asked for. */

@@ -1,12 +1,15 @@
 // One kept-alive HTTP/1.1 connection that asks one thing at a time, as cheaply as can be: on two cores what the
 // client spends would else be taken for the server's.
 //
-// It knows what this server answers and no more: a status, headers with a content length, a body.
+// It knows what homeservers answer and no more: a status, headers with a content length, a body; or a body in
+// chunks, where only its end is looked for.
 
 import { connect, type Socket } from 'node:net';
 import { assert } from '../../src/lib/errors.js';
 
-/** An answer, read whole. */
+const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n');
+
+/** An answer, read whole; a body that came in chunks still has their marks. */
 export interface HttpAnswer {
   readonly status: number;
   readonly body: Buffer;
@@ -14,9 +17,9 @@ export interface HttpAnswer {
 
 interface Head {
   readonly status: number;
-  /** Where the body begins, and what it and the head are long together. */
+  /** Where the body begins, and what it and the head are long together; undefined for one in chunks. */
   readonly bodyAt: number;
-  readonly length: number;
+  readonly length: number | undefined;
 }
 
 interface Waiting {
@@ -69,8 +72,11 @@ export class Connection {
     this.#chunks.push(chunk);
     this.#received += chunk.length;
     this.#head ??= headOf(this.#whole());
-    if (this.#head === undefined || this.#received < this.#head.length) return;
-    const { status, bodyAt, length } = this.#head;
+    if (this.#head === undefined) return;
+    const { status, bodyAt, length = this.#received } = this.#head;
+    if (this.#received < length) return;
+    if (this.#head.length === undefined && !this.#whole().subarray(-LAST_CHUNK.length).equals(LAST_CHUNK))
+      return;
     const body = this.#whole().subarray(bodyAt, length);
     this.#chunks = [];
     this.#received = 0;
@@ -98,8 +104,13 @@ function headOf(bytes: Buffer): Head | undefined {
   if (end === -1) return undefined;
   const text = bytes.toString('latin1', 0, end);
   const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
-  if (length === undefined) throw new Error(`an answer does not say its length: ${text}`);
-  return { status: Number(text.slice(9, 12)), bodyAt: end + 4, length: end + 4 + Number(length) };
+  const isChunked = /\r\ntransfer-encoding: chunked/i.test(text);
+  if (length === undefined && !isChunked) throw new Error(`an answer does not say its length: ${text}`);
+  return {
+    status: Number(text.slice(9, 12)),
+    bodyAt: end + 4,
+    length: length === undefined ? undefined : end + 4 + Number(length),
+  };
 }
 
 /** A request as it goes over the wire. */

@@ -106,7 +106,6 @@ export class Accounts {
     this.outside = opened.outside;
     this.users = opened.users;
     const { memberships } = opened;
-    this.devices = new Devices(parts);
     this.tokens = new Tokens(parts);
     this.openId = new OpenIdTokens(parts, this.users);
     this.profiles = new Profiles(parts);
@@ -120,6 +119,7 @@ export class Accounts {
     this.deviceLists = new DeviceLists(parts, memberships);
     const signatures = new KeySignatures(parts);
     this.deviceKeys = new DeviceKeys(parts, this.deviceLists, signatures);
+    this.devices = new Devices(parts, this.deviceKeys);
     this.oneTimeKeys = new OneTimeKeys(parts);
     const { devices, deviceKeys, deviceLists } = this;
     this.crossSigning = new CrossSigning(parts, { devices, deviceKeys, deviceLists, signatures });

@@ -71,6 +71,11 @@ export class DeviceKeys {
     ];
   }
 
+  /** To be written with a change of what others are shown beside the keys; none for a device without keys. */
+  changedRecords(userId: UserId, deviceId: string): readonly InternalRecord[] {
+    return this.get(userId, deviceId) === undefined ? [] : [this.#lists.changedRecord(userId, deviceId)];
+  }
+
   readonly removalRecords = (userId: UserId, deviceId: string): readonly InternalRecord[] => {
     if (this.get(userId, deviceId) === undefined) return [];
     return [

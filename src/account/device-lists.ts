@@ -123,7 +123,7 @@ export class DeviceLists {
    * more. A room in which nothing happened costs two point reads; another the difference of its states.
    */
   async changedSince(userId: UserId, after: number, upTo?: number): Promise<DeviceListChanges> {
-    const to = upTo ?? this.#engine.core.release.watermark;
+    const to = upTo ?? this.#engine.watermark;
     const spans = await this.#spans(userId, after, to);
     const joined = spans.flatMap((span) => span.after ?? []);
     const encrypted = spans.map(

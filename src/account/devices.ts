@@ -12,6 +12,7 @@ import type { JsonObject } from '../event/json.js';
 import { compareCodePoints } from '../lib/bytes.js';
 import { ClockCache } from '../lib/clock-cache.js';
 import { DeviceUnknownError } from './errors.js';
+import type { DeviceKeys } from './device-keys.js';
 import { type AccountParts, joinKey, numberOf, textOf, userRoom } from './parts.js';
 
 const DEVICE = 'stateroom.device';
@@ -39,11 +40,13 @@ export interface Device {
 
 export class Devices {
   readonly #parts: AccountParts;
+  readonly #deviceKeys: Pick<DeviceKeys, 'changedRecords'>;
   /** What is written of when devices were seen, of those seen lately. */
   readonly #seen = new ClockCache<string, Seen>(SEEN_CACHED_MAX);
 
-  constructor(parts: AccountParts) {
+  constructor(parts: AccountParts, deviceKeys: Pick<DeviceKeys, 'changedRecords'>) {
     this.#parts = parts;
+    this.#deviceKeys = deviceKeys;
   }
 
   get(userId: UserId, deviceId: string): Device | undefined {
@@ -72,15 +75,20 @@ export class Devices {
     return this.get(userId, deviceId) === undefined ? [record(userId, deviceId, displayName)] : [];
   }
 
-  /** @throws ACCOUNT_DEVICE_UNKNOWN */
+  /** Others see the name with the device's keys, so that its change is one of these. @throws ACCOUNT_DEVICE_UNKNOWN */
   async rename(userId: UserId, deviceId: string, displayName: string): Promise<void> {
-    if (this.get(userId, deviceId) === undefined) {
+    const device = this.get(userId, deviceId);
+    if (device === undefined) {
       throw new DeviceUnknownError(`${userId} has no device ${deviceId}`, {
         user_id: userId,
         device_id: deviceId,
       });
     }
-    await this.#parts.engine.internal.write([record(userId, deviceId, displayName)]);
+    if (device.displayName === displayName) return;
+    await this.#parts.engine.internal.write([
+      record(userId, deviceId, displayName),
+      ...this.#deviceKeys.changedRecords(userId, deviceId),
+    ]);
   }
 
   /** The device was heard of: written when that was last written some time ago, or from elsewhere. */

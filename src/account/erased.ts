@@ -38,7 +38,7 @@ export class ErasedUsers {
   /** The record of a user who is erased from now on, unless they are already. To be written by the caller. */
   records(userId: UserId): readonly InternalRecord[] {
     if (this.#after.has(userId)) return [];
-    const after = this.#parts.engine.core.release.watermark;
+    const after = this.#parts.engine.watermark;
     this.#after.set(userId, after);
     return [{ roomId: USERS_ROOM, type: ERASED, stateKey: userId, content: { after } }];
   }

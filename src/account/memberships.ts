@@ -52,8 +52,8 @@ export class Memberships {
   /** The index of an engine's rooms as they are. O(local members) and O(members) node reads. */
   static async open(parts: AccountParts, outside: OutsideRooms): Promise<Memberships> {
     const memberships = new Memberships(parts, outside);
-    const { reader, core } = parts.engine;
-    memberships.#position = core.release.watermark;
+    const { reader, watermark } = parts.engine;
+    memberships.#position = watermark;
     for await (const room of reader.rooms()) {
       if (room.version !== INTERNAL_VERSION) memberships.#update(room.roomId);
     }
@@ -69,7 +69,7 @@ export class Memberships {
 
   /** Resolves when all that is committed now is in the index. */
   async caughtUp(): Promise<void> {
-    const seq = this.#engine.core.release.watermark;
+    const seq = this.#engine.watermark;
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#position >= seq) return;
     await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));

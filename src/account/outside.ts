@@ -60,6 +60,11 @@ export class OutsideRooms {
     }
   }
 
+  /** Rooms that anybody has such a place in. */
+  rooms(): RoomId[] {
+    return [...this.#usersByRoom.keys()];
+  }
+
   /** The users of this server who have such a place in a room. */
   usersOf(roomId: RoomId): ReadonlySet<UserId> {
     return this.#usersByRoom.get(roomId) ?? new Set();

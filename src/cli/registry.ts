@@ -37,7 +37,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'admin',
     group: SERVER,
-    summary: 'users and health of a running server',
+    summary: 'users, rooms, federation and health of a running server',
     load: async () => (await import('./commands/admin.js')).addAdmin,
   },
   {

@@ -27,8 +27,8 @@ export async function leaveEverything(home: Homeserver, userId: UserId): Promise
     if (!LEAVABLE.includes(membership)) continue;
     const outside = outsidePlace(home, userId, roomId);
     if (outside !== undefined) {
-      await home.federation?.membership.leave(userId, outside, {});
-      continue;
+      const hasLeft = await home.federation?.membership.leave(userId, outside, {});
+      if (hasLeft !== false) continue;
     }
     try {
       await home.engine.send(roomId, {

@@ -60,6 +60,7 @@ export class Ephemeral {
   /** Names this run of the server in sync tokens. */
   readonly epoch = randomBytes(6).toString('hex');
   readonly #now: () => number;
+  readonly #hasPresence: boolean;
   readonly #typing = new Map<RoomId, TypingRoom>();
   readonly #present = new Map<UserId, PresentUser>();
   readonly #listeners = new Set<(change: EphemeralChange) => void>();
@@ -67,9 +68,10 @@ export class Ephemeral {
   /** Before that nothing runs out. */
   #nextDeadline = Number.POSITIVE_INFINITY;
 
-  /** @param options `now`: milliseconds since 1970 */
-  constructor(options: { readonly now: () => number }) {
+  /** @param options `now`: milliseconds since 1970; `hasPresence`: false where nobody's is kept or shown */
+  constructor(options: { readonly now: () => number; readonly hasPresence?: boolean }) {
     this.#now = options.now;
+    this.#hasPresence = options.hasPresence ?? true;
   }
 
   /** Of the newest change. */
@@ -183,7 +185,7 @@ export class Ephemeral {
 
   #put(userId: UserId, change: Partial<PresentUser>): void {
     const user = this.#present.get(userId);
-    if (user === undefined && this.#present.size >= PRESENT_USERS_MAX) return;
+    if (!this.#hasPresence || (user === undefined && this.#present.size >= PRESENT_USERS_MAX)) return;
     const now = this.#now();
     const before = user ?? {
       state: 'offline' as const,

@@ -142,7 +142,7 @@ async function changes(request: AuthenticatedRequest, home: Homeserver): Promise
   const [from, to] = (['from', 'to'] as const).map((name) => {
     const text = queryText(request, name);
     if (text === undefined) throw missingParam(`${name} is missing.`);
-    return parseToken(text, home.engine.core.release.watermark);
+    return parseToken(text, home.engine.watermark);
   });
   // `to` is a hint: whatever came after it the client is told once more by its next sync.
   const { changed, left } = await home.accounts.deviceLists.changedSince(

@@ -100,8 +100,9 @@ async function leave(request: AuthenticatedRequest, home: Homeserver): Promise<J
   const place = outsidePlace(home, request.user.userId, param(request, 'roomId'));
   if (place !== undefined) {
     if (place.membership === 'leave') return {};
-    await home.federation?.membership.leave(request.user.userId, place, reasonOf(request));
-    return {};
+    const { userId } = request.user;
+    const hasLeft = await home.federation?.membership.leave(userId, place, reasonOf(request));
+    if (hasLeft !== false) return {};
   }
   const { membership, view } = knownTo(request, home);
   if (membership === 'leave') return {};

@@ -84,7 +84,7 @@ function startOf(
   const token = queryText(request, 'from');
   if (token !== undefined && token !== '') return placeOfToken(token);
   if (direction === 'f') return BEGINNING;
-  return Math.min(home.engine.core.release.watermark, until);
+  return Math.min(home.engine.watermark, until);
 }
 
 /** What the filter lets through, without what ignored users say. */

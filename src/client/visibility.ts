@@ -191,8 +191,9 @@ export interface RoomAccess {
 
 /** A user's eyes on a room as it is now; undefined where there is no such room. */
 export function viewerOf(home: HomeParts, roomId: string, userId: UserId): RoomViewer | undefined {
-  if (clientRoom(home.engine, roomId) === undefined) return undefined;
-  return new RoomViewer(home.engine, home.engine.currentState(roomId), userId);
+  const room = clientRoom(home.engine, roomId);
+  if (room === undefined) return undefined;
+  return new RoomViewer(home.engine, home.engine.reader.viewOf(room, room.root), userId);
 }
 
 /**
@@ -203,7 +204,7 @@ export function readableRoom(home: HomeParts, roomId: string, userId: UserId): R
   const { engine, accounts } = home;
   const room = clientRoom(engine, roomId);
   if (room === undefined) throw forbidden(NOT_IN_ROOM);
-  const viewer = new RoomViewer(engine, engine.currentState(roomId), userId);
+  const viewer = new RoomViewer(engine, engine.reader.viewOf(room, room.root), userId);
   const isOpen = viewer.isJoined || historyVisibility(engine, viewer.view) === 'world_readable';
   if (isOpen) return { room, viewer, view: viewer.view, until: Number.POSITIVE_INFINITY };
   const departure = viewer.joinedUntil === 0 ? undefined : engine.reader.events.at(viewer.joinedUntil);

@@ -84,6 +84,7 @@ type Arrival =
       readonly kind: 'checked';
       readonly incoming: Incoming;
       readonly checked: CheckedPdu | Refusal;
+      readonly alongside: readonly InternalRecord[] | undefined;
       readonly settle: Settle;
     }
   | { readonly kind: 'local'; readonly build: BuildLocal; readonly settle: Settle }
@@ -171,11 +172,13 @@ export class Core {
 
   /**
    * Takes one event and says what became of it, after that is durable. Never rejects for what an event holds.
+   * @param alongside records that land with the event. It is stored when it is accepted then, else not at all:
+   *   the verdict is `dropped`, and nothing waits that could leave its records behind.
    * @throws CORE_CLOSED; STORE_WRITE_FAILED when its commit group could not be written
    */
-  async receive(incoming: Incoming): Promise<Verdict> {
+  async receive(incoming: Incoming, alongside?: readonly InternalRecord[]): Promise<Verdict> {
     await this.release.caughtUp();
-    return this.#inside(incoming.bytes.length, () => this.#receive(incoming));
+    return this.#inside(incoming.bytes.length, () => this.#receive(incoming, alongside));
   }
 
   /**
@@ -308,13 +311,14 @@ export class Core {
     });
   }
 
-  #receive(incoming: Incoming): Promise<Verdict> {
+  #receive(incoming: Incoming, alongside?: readonly InternalRecord[]): Promise<Verdict> {
     const addressed = address(incoming, (roomId) => this.rooms.rulesOf(roomId));
     if ('code' in addressed) return Promise.resolve(this.#decider.refuse(addressed));
     const { json, rules, roomId } = addressed;
 
     const name = flightName(json, incoming);
-    const twin = this.#inFlight.get(name);
+    // What lands with an event lands by its own evaluation, or not.
+    const twin = alongside === undefined ? this.#inFlight.get(name) : undefined;
     if (twin !== undefined && equalBytes(twin.bytes, incoming.bytes)) return this.#shared(twin.verdict);
 
     const verdict = new Promise<Verdict>((resolve, reject) => {
@@ -322,6 +326,7 @@ export class Core {
         kind: 'checked',
         incoming,
         checked,
+        alongside,
         settle: { resolve, reject },
       });
       const start = performance.now();
@@ -333,6 +338,7 @@ export class Core {
       const arrival = checking instanceof Promise ? checking.then(evaluated) : evaluated(checking);
       this.#lane(roomId ?? '').add(arrival, reject);
     });
+    if (alongside !== undefined) return verdict;
     this.#inFlight.set(name, { bytes: incoming.bytes, verdict });
     const landed = (): void => void this.#inFlight.delete(name);
     verdict.then(landed, landed);
@@ -374,16 +380,19 @@ export class Core {
       this.#takeLocal(observed(this.#observer, 'evaluate', arrival.build), arrival.settle);
       return;
     }
-    const { incoming, checked, settle } = arrival;
+    const { incoming, checked, alongside, settle } = arrival;
     if ('code' in checked) {
       settle.resolve(this.#decider.refuse(checked));
       return;
     }
     const event = verifiedEvent(incoming, checked, this.#now());
-    observed(this.#observer, 'judge', () => this.#decider.decide(event, settle));
+    if (alongside === undefined) {
+      observed(this.#observer, 'judge', () => this.#decider.decide(event, settle));
+    } else if (observed(this.#observer, 'judge', () => this.#decider.decideWhole(event, settle))) {
+      this.#writeAlongside(alongside);
+    }
   }
 
-  /** What is submitted in one turn goes into one commit group: the event and its records land together. */
   #takeLocal({ pdu, bytes, alongside = [] }: LocalEvent, settle: Settle): void {
     const event = {
       pdu,
@@ -394,9 +403,15 @@ export class Core {
       asOutlier: false,
       givenState: undefined,
     };
-    if (!observed(this.#observer, 'judge', () => this.#decider.decideLocal(event, settle))) return;
+    if (observed(this.#observer, 'judge', () => this.#decider.decideLocal(event, settle))) {
+      this.#writeAlongside(alongside);
+    }
+  }
+
+  /** What is submitted in one turn goes into one commit group: the event and its records land together. */
+  #writeAlongside(records: readonly InternalRecord[]): void {
     // When this group cannot be written, the event's caller is told; one telling is enough.
-    this.internal.write(alongside).catch(() => undefined);
+    this.internal.write(records).catch(() => undefined);
   }
 
   #callBack(roomId: RoomId, position: number): void {

@@ -102,17 +102,17 @@ export class Decider {
     );
   }
 
-  /** Decides the event of a join: it is stored when it is accepted, else not at all. */
-  decideJoin(event: VerifiedEvent, settle: Settle): void {
+  /** Decides an event from outside that is stored when it is accepted, else not at all. Says which. */
+  decideWhole(event: VerifiedEvent, settle: Settle): boolean {
     const { known, horizon } = this.#parts;
     const { eventId } = event.pdu;
     const found = known.get(eventId);
     if (found?.isOutlier === false) {
       this.#duplicate(event, found, settle);
-      return;
+      return false;
     }
     const [instead, queues] = this.#instead(horizon.positionOf(eventId, false), settle);
-    this.decideLocal(this.#withOutlier(event, found), instead, queues);
+    return this.decideLocal(this.#withOutlier(event, found), instead, queues);
   }
 
   #duplicate({ pdu }: VerifiedEvent, { seq, verdict }: KnownEvent, settle: Settle): void {

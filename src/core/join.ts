@@ -268,7 +268,9 @@ class Join {
       rewrites: true,
       isPartial: isPartial === true,
     };
-    const verdict = await inTurn<Verdict>(pdu.roomId, (settle) => decider.decideJoin(join, settle));
+    const verdict = await inTurn<Verdict>(pdu.roomId, (settle) => {
+      decider.decideWhole(join, settle);
+    });
     const became = verdict.verdict === 'duplicate' ? verdict.known : verdict.verdict;
     if (became !== 'accepted') throw this.#refused(pdu, verdict.code, verdict.reason);
     return {

@@ -37,6 +37,11 @@ export class DurableQueue<T> {
     await this.#write(positions.map((position) => ({ queue: this.name, position, value: undefined })));
   }
 
+  /** Writes rows anew where they lie. @throws STORE_WRITE_FAILED */
+  async replace(rows: ReadonlyArray<readonly [position: number, value: T]>): Promise<void> {
+    await this.#write(rows.map(([position, value]) => ({ queue: this.name, position, value })));
+  }
+
   /** One row, once it is written. */
   get(position: number): T | undefined {
     return this.#store.queued<T>(this.name, position);

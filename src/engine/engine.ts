@@ -36,6 +36,7 @@ import { NodeCache } from '../tree/cache.js';
 import { StateTree } from '../tree/tree.js';
 import { buildLocalEvent, type DraftEvent, draftEvent, type LocalTemplate } from './local-events.js';
 import { ForbiddenError, NotLocalError } from './errors.js';
+import { GraphView } from './graph-view.js';
 
 /** How to open an engine. */
 export interface EngineOptions {
@@ -87,6 +88,11 @@ export interface ReceiveOptions {
   readonly rewrites?: boolean;
   /** The given state is known to be incomplete. */
   readonly isPartial?: boolean;
+  /**
+   * Records in internal rooms that land with the event. It is stored when it is accepted then, else not at all:
+   * `dropped`, where it would otherwise be rejected, soft failed or waiting.
+   */
+  readonly alongside?: readonly InternalRecord[];
 }
 
 /** What lands with an event. */
@@ -147,6 +153,8 @@ async function openRunner(reader: Reader, options: EngineOptions): Promise<Query
 export class Engine {
   /** Synchronous questions on committed data; see `Reader`. */
   readonly reader: Reader;
+  /** What is known now, committed or about to be. */
+  readonly graph: GraphView;
   /** The parts beneath, for tests, benchmarks and the command line's maintenance. */
   readonly core: Core;
   readonly store: Store;
@@ -158,6 +166,7 @@ export class Engine {
     this.store = store;
     this.core = core;
     this.reader = reader;
+    this.graph = new GraphView(core, store);
     this.#queries = queries;
     this.#options = options;
   }
@@ -168,8 +177,8 @@ export class Engine {
    * @throws CORE_CLOSED, STORE_WRITE_FAILED
    */
   receive(pdu: PduInput, options: ReceiveOptions = {}): Promise<Verdict> {
-    const { from = '', ...rest } = options;
-    return this.core.receive({ bytes: bytesOfPdu(pdu), from, ...rest });
+    const { from = '', alongside, ...rest } = options;
+    return this.core.receive({ bytes: bytesOfPdu(pdu), from, ...rest }, alongside);
   }
 
   /**
@@ -343,7 +352,7 @@ export class Engine {
   query<Q extends Query>(query: Q, options?: RunOptions): Promise<AnswerOf<Q>>;
   query<Q extends Query>(queries: readonly Q[], options?: RunOptions): Promise<Outcome<AnswerOf<Q>>[]>;
   query(asked: Query | readonly Query[], options?: RunOptions): Promise<Answer | Outcome[]> {
-    return this.#queries.run(asked, { watermark: this.core.release.watermark, ...options });
+    return this.#queries.run(asked, { watermark: this.watermark, ...options });
   }
 
   /** Every check on receipt of an event done again, and what became of it. @throws READER_EVENT_UNKNOWN */
@@ -354,6 +363,11 @@ export class Engine {
   /** Where each entry of a room's state comes from, and what it beat. @throws READER_ROOM_UNKNOWN */
   blame(roomId: string, type?: string, stateKey?: string): Promise<BlameEntry[]> {
     return blame(this.reader, roomId, type, stateKey);
+  }
+
+  /** Everything up to this seq is committed. */
+  get watermark(): number {
+    return this.core.release.watermark;
   }
 
   /** Commit groups in order, from after a seq, resumable; see `Release`. */

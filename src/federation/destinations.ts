@@ -1,6 +1,6 @@
 // Servers that fail are left alone for a while, longer each time, until they answer or are heard again.
 //
-//   !servers    stateroom.destination / server    { failing_since, failures, retry_at }
+//   !servers    stateroom.destination / server    { failing_since, failures, retry_at, last_error }
 //
 // The n-th failure in a row keeps us away for 2^(n-1) seconds, times 0.8 to 1.4: many servers that saw one fail
 // at once do not come back at once. Only failures outside of such a time count, so that ten requests that fail
@@ -18,6 +18,7 @@ const TYPE = 'stateroom.destination';
 const FAILING_MAX = 100_000;
 const JITTER_MIN = 0.8;
 const JITTER_MAX = 1.4;
+const ERROR_LENGTH_MAX = 300;
 
 /** A server that failed, and was not heard since. */
 export interface FailingServer {
@@ -27,6 +28,8 @@ export interface FailingServer {
   readonly failures: number;
   /** It is asked again from then on. */
   readonly retryAt: number;
+  /** What happened last, for people. */
+  readonly lastError: string;
 }
 
 type DestinationParts = Pick<FederationParts, 'engine' | 'now' | 'random' | 'log' | 'options'>;
@@ -54,6 +57,10 @@ export class Destinations {
     return this.#failing;
   }
 
+  get failingCount(): number {
+    return this.#failing.size;
+  }
+
   /** How many servers are left alone now. */
   get backingOffCount(): number {
     const now = this.#parts.now();
@@ -79,9 +86,10 @@ export class Destinations {
 
   /**
    * It did not answer, or with a fault of its own.
+   * @param lastError what happened, for people
    * @param retryAfterMs what it asked for; honoured up to the longest backoff
    */
-  failed(server: ServerName, retryAfterMs = 0): void {
+  failed(server: ServerName, lastError: string, retryAfterMs = 0): void {
     const { now, random, options } = this.#parts;
     const before = this.#failing.get(server);
     const at = now();
@@ -95,6 +103,7 @@ export class Destinations {
       failingSince: before?.failingSince ?? at,
       failures,
       retryAt: Math.ceil(at + waitMs),
+      lastError: lastError.slice(0, ERROR_LENGTH_MAX),
     };
     this.#failing.delete(server);
     this.#failing.set(server, failing);
@@ -109,10 +118,21 @@ export class Destinations {
     for (const listener of this.#listeners) listener(server);
   }
 
-  /** Calls the listener for each server that failed and is heard again. @returns what ends that */
+  /** Calls the listener for each server that failed and is heard again, or is to be tried. @returns what ends that */
   onRecovered(listener: (server: ServerName) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Ends the time for which a server is left alone: somebody wants it tried now. @returns false where it does not fail */
+  retryNow(server: ServerName): boolean {
+    const failing = this.#failing.get(server);
+    if (failing === undefined) return false;
+    const due = { ...failing, retryAt: this.#parts.now() };
+    this.#failing.set(server, due);
+    this.#write(server, due);
+    for (const listener of this.#listeners) listener(server);
+    return true;
   }
 
   #forgetOldest(): void {
@@ -129,6 +149,7 @@ export class Destinations {
       failing_since: failing.failingSince,
       failures: failing.failures,
       retry_at: failing.retryAt,
+      last_error: failing.lastError,
     };
     const record = { roomId: SERVERS_ROOM, type: TYPE, stateKey: server, content };
     // What is lost with it is a server asked once too often after a restart.
@@ -145,5 +166,6 @@ function failingOf(content: JsonObject): FailingServer | undefined {
   if (typeof failingSince !== 'number' || typeof failures !== 'number' || typeof retryAt !== 'number') {
     return undefined;
   }
-  return { failingSince, failures, retryAt };
+  const lastError = own(content, 'last_error');
+  return { failingSince, failures, retryAt, lastError: typeof lastError === 'string' ? lastError : '' };
 }

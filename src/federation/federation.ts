@@ -5,7 +5,9 @@ import { Destinations } from './destinations.js';
 import { Gaps } from './gaps/gaps.js';
 import { KeyRing } from './identity/key-ring.js';
 import { ServerKeys } from './identity/server-keys.js';
+import { InputFailures } from './inbound/failures.js';
 import { Input } from './inbound/input.js';
+import { INPUT_OPTIONS } from './inbound/options.js';
 import { RemoteMembership } from './membership/remote-membership.js';
 import { RoomServers } from './outbound/room-servers.js';
 import { Sender } from './outbound/sender.js';
@@ -69,6 +71,8 @@ export class Federation {
     this.input = opened.input;
     this.queueLengths = new Map([
       ['input_events', () => this.input.depths.events],
+      ['input_parked', () => this.input.depths.parked],
+      ['gap_events', () => this.gaps.depths.events],
       ['output_events', () => this.sender.stats().queued],
       ['output_ephemeral', () => this.sender.stats().ephemeral],
       ['output_to_device', () => this.sender.stats().toDevice],
@@ -84,14 +88,25 @@ export class Federation {
     const remote = new RemoteServers({ ...parts, destinations });
     const roomServers = await RoomServers.open(parts);
     const shared = { ...parts, destinations, remote, roomServers };
-    const sender = await Sender.open(shared);
+    const { tuning = {} } = parts;
+    const sender = await Sender.open({ ...shared, limits: tuning.sender ?? {} });
     const users = await RemoteUsers.open(shared);
     const ownKeys = new ServerKeys(parts);
     const keyRing = new KeyRing({ ...parts, remote, ownKeys });
     const serversOf = (roomId: RoomId): readonly ServerName[] => roomServers.serversOf(roomId);
-    const gaps = await Gaps.open({ ...shared, keyRing, serversOf });
+    const inputOptions = tuning.input ?? {};
+    const { failuresMax } = { ...INPUT_OPTIONS, ...inputOptions };
+    const failures = await InputFailures.open(parts.engine, failuresMax);
+    const gaps = await Gaps.open({
+      ...shared,
+      keyRing,
+      serversOf,
+      isGivenUp: (eventId) => failures.isFatal(eventId),
+      gapOptions: tuning.gaps ?? {},
+    });
     const membership = new RemoteMembership({ ...parts, remote, keyRing, gaps });
-    const input = await Input.open({ ...shared, keyRing, gaps, membership });
+    await membership.recover();
+    const input = await Input.open({ ...shared, keyRing, gaps, membership, failures, inputOptions });
     input.attach(users.sink);
     return new Federation(parts, { ...shared, sender, users, ownKeys, keyRing, membership, gaps, input });
   }

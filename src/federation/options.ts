@@ -10,6 +10,10 @@ export interface FederationOptions {
   readonly answerBytesMax: number;
   /** Milliseconds for the join, knock and leave handshakes, which may wait for the other server's own requests. */
   readonly handshakeTimeoutMs: number;
+  /** Milliseconds for the first step of these, which waits for nobody else: a server that hangs is passed over. */
+  readonly templateTimeoutMs: number;
+  /** Milliseconds after which no other server is tried for the same join, knock or leave. */
+  readonly candidatesTimeoutMs: number;
   /** Bytes of a room's whole state. */
   readonly stateBytesMax: number;
 
@@ -37,6 +41,8 @@ export const FEDERATION_OPTIONS: FederationOptions = {
   requestTimeoutMs: 30_000,
   answerBytesMax: 10 * 1024 * 1024,
   handshakeTimeoutMs: 60_000,
+  templateTimeoutMs: 15_000,
+  candidatesTimeoutMs: 120_000,
   stateBytesMax: 256 * 1024 * 1024,
   backoffMs: 1_000,
   backoffDoublings: 16,

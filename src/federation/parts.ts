@@ -6,8 +6,11 @@ import type { Engine } from '../engine/engine.js';
 import type { ServerName } from '../event/ids.js';
 import { internalRoomId } from '../event/internal.js';
 import type { SigningKey } from '../event/signing.js';
+import type { GapOptions } from './gaps/options.js';
 import type { RetiredKey } from './identity/server-keys.js';
+import type { InputOptions } from './inbound/options.js';
 import type { FederationOptions } from './options.js';
+import type { SenderOptions } from './outbound/options.js';
 import type { Transport } from './transport.js';
 
 /** What is told of what happens; pino's loggers fit. */
@@ -34,6 +37,12 @@ export interface FederationParts {
   readonly after: (ms: number, work: () => void) => () => void;
   readonly log: FederationLog;
   readonly options: FederationOptions;
+  /** Limits of single parts, where they are not what their own options say. */
+  readonly tuning?: {
+    readonly input?: Partial<InputOptions>;
+    readonly gaps?: Partial<GapOptions>;
+    readonly sender?: Partial<SenderOptions>;
+  };
 }
 
 /** The internal room of what is known of other servers: keys, backoff. */

@@ -138,15 +138,16 @@ export class Requester {
     } catch (error) {
       // Who gave up waiting is no proof against the server.
       const isTheirs = !(error instanceof StateroomError && error.fields['aborted'] === true);
-      if (isTheirs && error instanceof StateroomError) destinations.failed(destination);
+      if (isTheirs && error instanceof StateroomError) destinations.failed(destination, error.message);
       this.#count('unreachable');
       throw error instanceof StateroomError
         ? error
         : new UnreachableError(`no answer came from ${destination}`, { destination }, error);
     }
-    if (answer.status >= 500) destinations.failed(destination, answer.retryAfterMs);
+    const said = `it answered ${answer.status}`;
+    if (answer.status >= 500) destinations.failed(destination, said, answer.retryAfterMs);
     else if (answer.status === 429 && answer.retryAfterMs !== undefined) {
-      destinations.failed(destination, answer.retryAfterMs);
+      destinations.failed(destination, said, answer.retryAfterMs);
     } else destinations.heard(destination);
     return answer;
   }

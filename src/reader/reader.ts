@@ -102,19 +102,22 @@ export class Reader {
 
   /** The current state of a room. @throws READER_ROOM_UNKNOWN */
   currentState(roomId: string): StateView {
-    return this.view(roomId, this.room(roomId).root);
+    const room = this.room(roomId);
+    return this.viewOf(room, room.root);
   }
 
   /** A state of a room by its root. @throws READER_ROOM_UNKNOWN */
   view(roomId: string, root: RootRef): StateView {
-    const room = this.room(roomId);
-    const rules = storedRulesOf(room.version);
+    return this.viewOf(this.room(roomId), root);
+  }
+
+  /** A state of a room that was read already. */
+  viewOf({ roomId, version }: Pick<RoomRow, 'roomId' | 'version'>, root: RootRef): StateView {
+    const rules = storedRulesOf(version);
     if (rules === undefined) {
-      throw new StoreCorruptError(`room ${roomId} has the unknown version ${room.version}`, {
-        room_id: roomId,
-      });
+      throw new StoreCorruptError(`room ${roomId} has the unknown version ${version}`, { room_id: roomId });
     }
-    return new StateView(room.roomId, rules, new RoomStates(this.tree, rules, NO_SINK), root);
+    return new StateView(roomId, rules, new RoomStates(this.tree, rules, NO_SINK), root);
   }
 
   /**

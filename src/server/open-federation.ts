@@ -7,7 +7,7 @@ import { Federation } from '../federation/federation.js';
 import { FEDERATION_OPTIONS } from '../federation/options.js';
 import { afterReal } from '../federation/parts.js';
 import { HttpsTransport } from '../federation/transport/https-transport.js';
-import type { FederationConfig } from './config/config.js';
+import type { FederationConfig } from './config/federation-config.js';
 import type { Logger } from './operations/logs.js';
 import type { KeptSigningKeys } from './signing-key-file.js';
 import { textOfFile } from './tls-listener.js';
@@ -51,5 +51,10 @@ export async function openFederation(
     after: afterReal,
     log,
     options: { ...FEDERATION_OPTIONS, trustedKeyServers: config.trustedKeyServers },
+    tuning: {
+      input: config.input,
+      gaps: config.gaps,
+      sender: { presenceServersMax: config.presenceServersMax },
+    },
   });
 }

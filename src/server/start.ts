@@ -43,6 +43,8 @@ import { packageVersion } from './version.js';
 const NAME_KEY = 'server_name';
 const DEFAULT_NAME = 'localhost' as ServerName;
 const KEY_FILE = 'signing.key';
+/** What may wait for missing events: on disk, and some hundred bytes of memory each. */
+const HORIZON = { eventsMax: 100_000, bytesMax: 512 * 1024 * 1024 } as const;
 
 /** A homeserver that answers. */
 export interface RunningHomeserver {
@@ -123,7 +125,7 @@ async function start(
     ...(options.passwordCost === undefined ? {} : { passwordCost: options.passwordCost }),
   });
   closers.push(() => accounts.close());
-  const ephemeral = new Ephemeral({ now: Date.now });
+  const ephemeral = new Ephemeral({ now: Date.now, hasPresence: config.presence.enabled });
   const notifier = new Notifier({ engine, accounts, ephemeral });
   closers.push(() => notifier.close());
   const context = { engine, accounts, serverName, keys: signingKeys, log };
@@ -221,6 +223,7 @@ async function openServersEngine(
       signingKey,
       ...(config.federation.enabled ? { keys, verifierThreads: threadsOf(config) } : {}),
       nodeCacheBytes: config.nodeCacheBytes,
+      horizon: { ...HORIZON, eventsOfRoomMax: config.federation.waitingOfRoomMax },
       observer: new CoreMetrics(registry),
       onStateReset: (trace, { roomId, resets }) =>
         log.warn(

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { toError } from '../lib/errors.js';
-import type { FederationConfig } from './config/config.js';
+import type { FederationConfig } from './config/federation-config.js';
 import { ListenError, TlsFileError } from './errors.js';
 import type { App } from './http/app.js';
 import { Connections } from './http/connections.js';

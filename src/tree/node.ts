@@ -100,6 +100,8 @@ export class Node implements RootRef {
   visited = false;
   /** Place in the cache's ring, or -1. */
   ringSlot = -1;
+  /** What the content weighed in the cache when it was weighed last. */
+  weight = 0;
 
   constructor(hash: Uint8Array, count: number, joined: number, record: number, index: number) {
     this.hash = hash;
@@ -158,6 +160,7 @@ export class Leaf {
   readonly #positionOf: PositionOf;
   #positions: Uint8Array | undefined;
   #entries: (LeafEntry | undefined)[] | undefined = undefined;
+  #entriesMade = 0;
 
   constructor(
     layout: LeafLayout,
@@ -207,10 +210,20 @@ export class Leaf {
     return bytes.subarray(valueStart(bytes, fixed, keyEnd), valueEnd(bytes, fixed, keyEnd));
   }
 
+  /** How many entries have been made. */
+  get entriesMade(): number {
+    return this.#entriesMade;
+  }
+
   /** Entry i, made once. */
   entry(i: number): LeafEntry {
     const entries = (this.#entries ??= new Array(this.count).fill(undefined));
-    return (entries[i] ??= new LeafEntry(this, i));
+    const known = entries[i];
+    if (known !== undefined) return known;
+    const made = new LeafEntry(this, i);
+    entries[i] = made;
+    this.#entriesMade++;
+    return made;
   }
 
   /**

@@ -122,6 +122,14 @@ test('a server is started, told what to do next, given users, killed, and has lo
   assert.is((await ask(second.address, `${V3}/account/whoami`, { token })).status, 401);
   assert.is(place.run(['admin', 'user', 'deactivate', 'bob']).code, 0);
   assert.is(jsonOf<{ users: number }>(place.run(['admin', 'status', '--json'])).users, 1);
+  const rooms = jsonOf<Array<Record<string, unknown>>>(place.run(['admin', 'rooms', '--json']));
+  assert.equal(
+    rooms.map(({ room_id, name, joined, servers }) => [room_id, name, joined, servers]),
+    [[roomId, 'Kept', 1, 0]],
+  );
+  assert.equal(jsonOf(place.run(['admin', 'federation', '--json'])), []);
+  assert.match(place.run(['admin', 'federation']).stdout, 'No server fails');
+  assert.is(place.run(['admin', 'federation', '--retry', 'fine.example']).code, 3);
   const unknown = place.run(['admin', 'user', 'deactivate', 'nobody']);
   assert.is(unknown.code, 3);
   assert.match(unknown.stderr, 'there is no user nobody');

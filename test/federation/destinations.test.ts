@@ -23,7 +23,7 @@ test('each failure keeps a server away twice as long, give or take, up to eighte
     const { harness, destinations, now } = await opened(random);
     let last = 0;
     for (let failures = 1; failures <= 20; failures++) {
-      destinations.failed(GONE);
+      destinations.failed(GONE, 'no answer');
       const waitMs = (destinations.failing(GONE)?.retryAt ?? 0) - now();
       const wholeMs = 1_000 * 2 ** Math.min(failures - 1, 16);
       assert.ok(waitMs >= 0.8 * wholeMs && waitMs <= 1.4 * wholeMs, `${failures}: ${waitMs}`);
@@ -39,7 +39,7 @@ test('each failure keeps a server away twice as long, give or take, up to eighte
 
 test('requests that fail together are one failure', async () => {
   const { harness, destinations } = await opened();
-  for (let i = 0; i < 10; i++) destinations.failed(GONE);
+  for (let i = 0; i < 10; i++) destinations.failed(GONE, 'no answer');
   assert.is(destinations.failing(GONE)?.failures, 1);
   await harness.close();
 });
@@ -48,13 +48,13 @@ test('a server that is heard is asked again at once, and who waits for it is tol
   const { harness, destinations } = await opened();
   const heard: string[] = [];
   const stop = destinations.onRecovered((server) => heard.push(server));
-  destinations.failed(GONE);
+  destinations.failed(GONE, 'no answer');
   destinations.heard(GONE);
   destinations.heard(GONE);
   assert.equal(heard, [GONE]);
   assert.is(destinations.isBackingOff(GONE), false);
   stop();
-  destinations.failed(GONE);
+  destinations.failed(GONE, 'no answer');
   destinations.heard(GONE);
   assert.is(heard.length, 1);
   await harness.close();
@@ -62,8 +62,8 @@ test('a server that is heard is asked again at once, and who waits for it is tol
 
 test('what is known survives a restart', async () => {
   const { harness, open, destinations } = await opened();
-  destinations.failed(GONE);
-  destinations.failed('back.test' as ServerName);
+  destinations.failed(GONE, 'no answer');
+  destinations.failed('back.test' as ServerName, 'no answer');
   destinations.heard('back.test' as ServerName);
   await harness.home.engine.internal.write([]);
   const again = open();
@@ -75,9 +75,9 @@ test('what is known survives a restart', async () => {
 
 test('a server may ask for a longer wait, but not for ever, and who asks it then is told when', async () => {
   const { harness, destinations, now } = await opened();
-  destinations.failed(GONE, 60_000);
+  destinations.failed(GONE, 'slow down', 60_000);
   assert.is((destinations.failing(GONE)?.retryAt ?? 0) - now(), 60_000);
-  destinations.failed('x.test' as ServerName, 1e15);
+  destinations.failed('x.test' as ServerName, 'slow down', 1e15);
   assert.is((destinations.failing('x.test' as ServerName)?.retryAt ?? 0) - now(), 65_536_000);
   try {
     destinations.assertMayAsk(GONE);

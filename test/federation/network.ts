@@ -20,7 +20,7 @@ import { FederationError, UnreachableError } from '../../src/federation/errors.j
 import { Federation } from '../../src/federation/federation.js';
 import { requestBody, signRequest } from '../../src/federation/identity/x-matrix.js';
 import { FEDERATION_OPTIONS, type FederationOptions } from '../../src/federation/options.js';
-import type { FederationLog } from '../../src/federation/parts.js';
+import type { FederationLog, FederationParts } from '../../src/federation/parts.js';
 import type { FederationRoute } from '../../src/federation/route.js';
 import { federationRoutes } from '../../src/federation/routes.js';
 import type { IncomingAnswer, OutgoingRequest, Transport } from '../../src/federation/transport.js';
@@ -37,6 +37,7 @@ export interface NetworkOptions {
   readonly servers?: number | readonly string[];
   readonly faults?: Faults;
   readonly options?: Partial<FederationOptions>;
+  readonly tuning?: FederationParts['tuning'];
   /** A folder for the data of all; without one all is in memory, and `restart` forgets it. */
   readonly folder?: string;
   /** Seeds what is random. */
@@ -131,6 +132,7 @@ export class Network {
           after: this.clock.after,
           log: logTo(logged),
           options: { ...FEDERATION_OPTIONS, ...this.#options.options },
+          ...(this.#options.tuning === undefined ? {} : { tuning: this.#options.tuning }),
         });
         federateEphemeral({ ephemeral, notifier }, federation);
         return federation;
@@ -177,10 +179,17 @@ export class Network {
    */
   async settle(turns = 20): Promise<void> {
     for (let quiet = 0; quiet < turns; quiet++) {
-      const before = this.asked.length;
+      const before = this.asked.length + this.#written();
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#underWay > 0 || this.asked.length > before) quiet = 0;
+      // What is on its way to a disk goes on when it is there, however many turns that takes.
+      await Promise.all(this.sites.map(({ harness }) => harness.home.engine.core.writer.idle()));
+      if (this.#underWay > 0 || this.asked.length + this.#written() > before) quiet = 0;
     }
+  }
+
+  /** Commit groups of all, which only grow. */
+  #written(): number {
+    return this.sites.reduce((sum, { harness }) => sum + harness.home.engine.core.writer.stats.groups, 0);
   }
 
   async close(): Promise<void> {

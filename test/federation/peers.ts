@@ -13,7 +13,8 @@ import { UnreachableError } from '../../src/federation/errors.js';
 import { Gaps } from '../../src/federation/gaps/gaps.js';
 import type { GapOptions } from '../../src/federation/gaps/options.js';
 import { Input } from '../../src/federation/inbound/input.js';
-import type { InputOptions } from '../../src/federation/inbound/options.js';
+import { InputFailures } from '../../src/federation/inbound/failures.js';
+import { INPUT_OPTIONS, type InputOptions } from '../../src/federation/inbound/options.js';
 import { FEDERATION_OPTIONS } from '../../src/federation/options.js';
 import type { FederationParts } from '../../src/federation/parts.js';
 import { RemoteServers } from '../../src/federation/requests.js';
@@ -22,6 +23,7 @@ import type { IncomingAnswer, OutgoingRequest, Transport } from '../../src/feder
 import { utf8 } from '../../src/lib/bytes.js';
 import type { PublicKeys } from '../../src/event/verify.js';
 import type { StateView } from '../../src/reader/state-view.js';
+import type { HorizonLimits } from '../../src/room/graph/horizon.js';
 import { castKeys, keyOf, SERVERS } from '../simulator/cast.js';
 import { Clock, TestServer } from '../simulator/test-server.js';
 
@@ -152,6 +154,8 @@ export interface SubjectOptions {
   readonly gaps?: Partial<GapOptions>;
   /** Public keys as alpha knows them. */
   readonly keys?: PublicKeys;
+  /** What may wait at alpha. */
+  readonly horizon?: HorizonLimits;
 }
 
 /** Alpha, whose input and gaps are tested, and beta and gamma, which are in its room. */
@@ -204,7 +208,8 @@ export class Subject {
     const clock = new Clock();
     const timers = new Timers();
     const keys = options.keys ?? castKeys;
-    const alpha = await TestServer.open(ALPHA, rules, clock, { keys });
+    const { horizon } = options;
+    const alpha = await TestServer.open(ALPHA, rules, clock, { keys, ...(horizon && { horizon }) });
     const beta = await TestServer.open(BETA, rules, clock);
     const gamma = await TestServer.open(GAMMA, rules, clock);
     const accounts = await Accounts.open({
@@ -248,12 +253,16 @@ export class Subject {
     const keys = this.#options.keys ?? castKeys;
     const keyRing = { fetchFor: async () => undefined, lookup: keys };
     const remote = new RemoteServers({ ...this.#parts, destinations });
+    const inputOptions = this.#options.input ?? {};
+    const { failuresMax } = { ...INPUT_OPTIONS, ...inputOptions };
+    const failures = await InputFailures.open(this.alpha.engine, failuresMax);
     const gaps = await Gaps.open({
       ...this.#parts,
       remote,
       keyRing,
       destinations,
       serversOf: () => [ALPHA, BETA, GAMMA],
+      isGivenUp: (eventId) => failures.isFatal(eventId),
       gapOptions: this.#options.gaps ?? {},
     });
     const input = await Input.open({
@@ -269,7 +278,8 @@ export class Subject {
           return true;
         },
       },
-      inputOptions: this.#options.input ?? {},
+      failures,
+      inputOptions,
     });
     this.#running = { gaps, input };
   }

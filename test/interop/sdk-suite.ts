@@ -2,7 +2,7 @@
 
 import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { RunningServer } from './running-server.js';
+import { RunningServer } from '../../tools/peers/running-server.js';
 import { SdkUser } from './sdk-user.js';
 
 interface SdkSuite {

@@ -2,6 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { GAP_OPTIONS } from '../../src/federation/gaps/options.js';
+import { INPUT_OPTIONS } from '../../src/federation/inbound/options.js';
+import { SENDER_OPTIONS } from '../../src/federation/outbound/options.js';
 import { StateroomError } from '../../src/lib/errors.js';
 import { loadConfig } from '../../src/server/config/config.js';
 import { printConfig } from '../../src/server/config/print.js';
@@ -47,6 +50,24 @@ test('a file is overridden by the environment, and that by flags', () => {
   assert.is(config.listen.port, 3);
   assert.is(config.listen.address, '127.0.0.2');
   assert.equal(config.registration.tokens, ['a', 'b']);
+});
+
+test('federation and presence are as they are documented, and can be turned down or off', () => {
+  const { presence, federation } = loadConfig();
+  assert.is(presence.enabled, true);
+  assert.is(federation.presenceServersMax, SENDER_OPTIONS.presenceServersMax);
+  assert.is(federation.input.queuedEventsMax, INPUT_OPTIONS.queuedEventsMax);
+  assert.is(federation.gaps.retryMsMax, GAP_OPTIONS.retryMsMax);
+  const file = fileOf(
+    'presence: {enabled: false}\nfederation:\n  presence: false\n  input: {events_max: 500}\n' +
+      '  gaps: {patience_ms: 50, waiting_of_room_max: 20}\n',
+  );
+  const changed = loadConfig({ file });
+  assert.is(changed.presence.enabled, false);
+  assert.is(changed.federation.presenceServersMax, 0);
+  assert.is(changed.federation.input.queuedEventsMax, 500);
+  assert.is(changed.federation.gaps.patienceMs, 50);
+  assert.is(changed.federation.waitingOfRoomMax, 20);
 });
 
 test('lists and switches are read from the environment', () => {

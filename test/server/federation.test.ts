@@ -17,7 +17,7 @@ import { connectAdmin } from '../../src/server/admin/client.js';
 import { loadConfig } from '../../src/server/config/config.js';
 import { KeptSigningKeys } from '../../src/server/signing-key-file.js';
 import type { RunningHomeserver } from '../../src/server/start.js';
-import { Authority } from '../federation/transport/certificates.js';
+import { Authority } from '../../tools/peers/authority.js';
 import { ask, serve, tempFolder } from './support.js';
 
 const test = suite('server/federation');

@@ -271,6 +271,39 @@ test('the address of a client is believed from a proxy that is trusted, and from
   await behind.close();
 });
 
+test('wrong passwords for one account are limited wherever they come from; right ones, and other accounts, are not', async () => {
+  const server = await serve(freshData(), {
+    'listen.trusted_proxies': ['127.0.0.0/8'],
+    'rate_limits.password.burst': 2,
+    'rate_limits.password.per_second': 0.01,
+  });
+  const { home } = server;
+  for (const username of ['alice', 'bob']) await home.accounts.register({ username, password: 'right' });
+  let address = 0;
+  const login = async (user: string, password: string): Promise<number> => {
+    const body = { type: 'm.login.password', identifier: { type: 'm.id.user', user }, password };
+    const headers = { 'x-forwarded-for': `10.0.0.${++address}` };
+    return (await ask(server.address, `${V3}/login`, { body, headers })).status;
+  };
+  for (let i = 0; i < 5; i++) assert.is(await login('alice', 'right'), 200, 'a right one does not count');
+  assert.equal(
+    await Promise.all(['1', '2', '3', '4'].map((guess) => login('alice', guess))),
+    [403, 403, 429, 429],
+  );
+  assert.is(await login('@ALICE:localhost', 'right'), 429, 'by whatever name');
+  assert.is(await login('bob', 'right'), 200);
+  assert.equal(
+    [await login('nobody', '1'), await login('nobody', '2'), await login('nobody', '3')],
+    [403, 403, 429],
+    'there is no telling who is nobody',
+  );
+  const refused = await ask(server.address, `${V3}/login`, {
+    body: { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'alice' }, password: 'right' },
+  });
+  assert.ok(Number(refused.headers['retry-after']) > 0);
+  await server.close();
+});
+
 test('a shared secret registers users, each nonce once; without a secret there is no such endpoint', async () => {
   const path = '/_synapse/admin/v1/register';
   const closed = await serve(freshData());

@@ -53,6 +53,19 @@ test('a discarded draft is gone, and what it was built on is not', () => {
   assert.throws(() => draft.committed(), /ends once/);
 });
 
+test('entries that were read weigh more, and the cache makes room for them', () => {
+  const forest = new Forest(new MemoryRecords(), 200_000);
+  const root = forest.build(members(2_000));
+  const nodes = (): number => forest.tree.stats.nodes;
+  const held = nodes();
+  // Twice: what was looked at is weighed when the hand comes by.
+  for (let round = 0; round < 2; round++) {
+    for (const entry of forest.tree.scan(root)) assert.ok(entry.key.length > 0);
+  }
+  assert.ok(nodes() < held / 2, `${nodes()} nodes with their entries where there were ${held} without`);
+  assert.ok(forest.tree.stats.bytes <= 200_000);
+});
+
 test('a tiny cache answers as a large one does, and stays within its bound', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat({ max: 400 }), fc.boolean()), { maxLength: 60 }), (steps) => {

@@ -20,7 +20,7 @@ import { compareAll } from './verdict.js';
 const PROGRESS_MS = 15_000;
 /** Figures of the server's own that are told in the end. */
 const METRICS =
-  /^stateroom_(core_phase_seconds_(sum|count)|resolution|committed|commit_groups|collected|node_)/;
+  /^(nodejs_eventloop_lag_(mean|p99|max)|stateroom_(core_phase_seconds_(sum|count)|resolution_conflicts_(sum|count)|committed|commit_groups|collected|node_))/;
 
 interface Options {
   readonly minutes: number;

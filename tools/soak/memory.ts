@@ -1,5 +1,5 @@
-// How much memory the server takes, and whether that is flat: the median of each minute, and the last against the
-// third, by when caches have filled.
+// How much memory the server takes, and whether that is flat: the median of each minute, and the last against that in
+// the middle, by when caches have filled.
 //
 // What is judged is anonymous memory, which the process alone can give back: heap, buffers, stacks. The rest of the
 // resident set is files mapped into it, the tables of the store above all: the system drops their pages when it needs
@@ -21,9 +21,10 @@ export interface MemorySample extends Memory {
   readonly atMs: number;
 }
 
-const WARM_MINUTES = 3;
-/** What the last minute may be of the third. */
-const RATIO_MAX = 1.25;
+/** Shorter soaks tell of caches that fill, and of nothing else. */
+const MINUTES_MIN = 10;
+/** What the last minute may be of the one in the middle. */
+const RATIO_MAX = 1.2;
 
 /** @throws when the process is gone */
 export async function memoryOf(pid: number): Promise<Memory> {
@@ -45,17 +46,17 @@ export function judgeMemory(samples: readonly MemorySample[], minutes: number, l
   const lines = [
     `mapped files by minute, MB: ${shown(files)} (not judged: the system drops them when it must)`,
   ];
-  const warm = anonymous[WARM_MINUTES - 1];
+  const middle = anonymous[Math.floor(anonymous.length / 2) - 1];
   const last = anonymous.at(-1);
   const heading = `anonymous memory by minute, MB: ${shown(anonymous)}`;
-  if (warm === undefined || last === undefined || anonymous.length <= WARM_MINUTES) {
+  if (middle === undefined || last === undefined || anonymous.length < MINUTES_MIN) {
     return [...lines, `${heading} (too short to judge)`];
   }
-  const ratio = last / warm;
+  const ratio = last / middle;
   if (!(ratio <= RATIO_MAX)) {
-    ledger.unexpected('memory grows', `anonymous memory is ${ratio.toFixed(2)} times that of minute 3`);
+    ledger.unexpected('memory grows', `anonymous memory is ${ratio.toFixed(2)} times what it was halfway`);
   }
-  return [...lines, `${heading}; last against third: ${ratio.toFixed(2)} (at most ${RATIO_MAX})`];
+  return [...lines, `${heading}; last against the middle: ${ratio.toFixed(2)} (at most ${RATIO_MAX})`];
 }
 
 function shown(medians: readonly number[]): string {

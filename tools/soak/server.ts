@@ -15,6 +15,10 @@ const START_MS_MAX = 30_000;
 const END_MS_MAX = 60_000;
 const SAMPLE_EVERY_MS = 5_000;
 
+/**
+ * As it is without a file, but for this: nobody is turned away, own records are collected all the time, and the cache
+ * of nodes is full within the first minutes, so that what grows after that is no cache, and trees are read from disk.
+ */
 const CONFIG = `
 server_name: soak.test
 listen: { port: 0 }
@@ -22,6 +26,7 @@ registration: { enabled: true }
 rate_limits: { enabled: false }
 log: { level: info, format: json }
 own_records: { history_events: 50, collect_at_least: 20, collect_every_ms: 5000 }
+caches: { node_bytes: 16777216 }
 `;
 
 export class SoakedServer {

@@ -1,11 +1,13 @@
-// `stateroom admin`: users and health of a running server, over its local socket.
+// `stateroom admin`: users, rooms, other servers and health of a running server, over its local socket.
 
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { PasswordSet, UserSummary } from '../../server/admin/methods.js';
+import { askServer } from '../ask-server.js';
 import { examples, globalsOf } from '../context.js';
 import { UsageError } from '../errors.js';
 import { answer, colors, fields, note, printable, sizeText, table, timeText } from '../output.js';
+import { addAdminFederation } from './admin-federation.js';
 
 interface PasswordOptions {
   readonly password?: string;
@@ -16,7 +18,7 @@ export function addAdmin(program: Command): void {
   const admin = program
     .command('admin')
     .description(
-      'Manages the users of a running server and shows how it is, over the socket in its data folder.',
+      'Manages a running server: its users, rooms and dealings with other servers, over the socket in its data folder.',
     )
     .addHelpText(
       'after',
@@ -25,6 +27,9 @@ export function addAdmin(program: Command): void {
         ['admin user create alice --admin --password-stdin < file', 'an administrator'],
         ['admin user reset-password alice', 'a new password; all devices are logged out'],
         ['admin user list', 'all users'],
+        ['admin rooms', 'all rooms, with their members'],
+        ['admin federation', 'other servers that fail, and what waits for them'],
+        ['admin federation --retry example.org', 'one of them is tried again now'],
         ['admin status', 'how the server is'],
       ),
     );
@@ -32,16 +37,17 @@ export function addAdmin(program: Command): void {
     .command('status')
     .description('Shows how the server is: users, rooms, long polls, memory, whether it can write.')
     .action(async (_options: object, command: Command) => {
-      const status = await ask<Status>(command, 'status');
+      const status = await askServer<Status>(command, 'status');
       await answer(globalsOf(command), status, () => statusText(status));
     });
   admin
     .command('rotate-signing-key')
     .description('Makes a new signing key that signs from now on; the old one stays good for what it signed.')
     .action(async (_options: object, command: Command) => {
-      const done = await ask<{ key_id: string }>(command, 'signing_key.rotate');
+      const done = await askServer<{ key_id: string }>(command, 'signing_key.rotate');
       await answer(globalsOf(command), done, () => `${printable(done.key_id)} signs from now on`);
     });
+  addAdminFederation(admin);
   const user = admin.command('user').description('Users of the server.');
   addPasswordOptions(user.command('create'))
     .description('Makes a user, also while registration is closed.')
@@ -49,7 +55,7 @@ export function addAdmin(program: Command): void {
     .option('--admin', 'make an administrator of the user')
     .action(async (name: string, options: PasswordOptions & { admin?: true }, command: Command) => {
       const params = { user_id: name, admin: options.admin === true, ...(await passwordOf(options)) };
-      await answerPassword(command, await ask<PasswordSet>(command, 'user.create', params), 'created');
+      await answerPassword(command, await askServer<PasswordSet>(command, 'user.create', params), 'created');
     });
   addPasswordOptions(user.command('reset-password'))
     .description('Sets a new password and logs all devices of the user out.')
@@ -60,7 +66,7 @@ export function addAdmin(program: Command): void {
       const params = { user_id: name, ...keep, ...(await passwordOf(options)) };
       await answerPassword(
         command,
-        await ask<PasswordSet>(command, 'user.reset_password', params),
+        await askServer<PasswordSet>(command, 'user.reset_password', params),
         'has a new password',
       );
     });
@@ -73,7 +79,7 @@ export function addAdmin(program: Command): void {
     .option('--erase', "take the user's account data away too")
     .action(async (name: string, options: { erase?: true }, command: Command) => {
       const params = { user_id: name, erase: options.erase === true };
-      const done = await ask<{ user_id: string }>(command, 'user.deactivate', params);
+      const done = await askServer<{ user_id: string }>(command, 'user.deactivate', params);
       await answer(globalsOf(command), done, () => `${printable(done.user_id)} is deactivated`);
     });
   user
@@ -83,7 +89,7 @@ export function addAdmin(program: Command): void {
     .option('--revoke', 'take it back')
     .action(async (name: string, options: { revoke?: true }, command: Command) => {
       const params = { user_id: name, admin: options.revoke !== true };
-      const done = await ask<{ user_id: string; admin: boolean }>(command, 'user.make_admin', params);
+      const done = await askServer<{ user_id: string; admin: boolean }>(command, 'user.make_admin', params);
       await answer(
         globalsOf(command),
         done,
@@ -94,7 +100,7 @@ export function addAdmin(program: Command): void {
     .command('list')
     .description('Lists all users, sorted by id.')
     .action(async (_options: object, command: Command) => {
-      const users = await ask<UserSummary[]>(command, 'user.list');
+      const users = await askServer<UserSummary[]>(command, 'user.list');
       await answer(globalsOf(command), users, () => usersText(users));
     });
 }
@@ -106,16 +112,6 @@ function addPasswordOptions(command: Command): Command {
       '--password <password>',
       'the password; others on this machine may see it while the command runs',
     );
-}
-
-async function ask<Result>(command: Command, method: string, params: object = {}): Promise<Result> {
-  const { connectAdmin } = await import('../../server/admin/client.js');
-  const client = await connectAdmin(globalsOf(command).data);
-  try {
-    return await client.call<Result>(method, { ...params });
-  } finally {
-    client.close();
-  }
 }
 
 /** The password that was given; nothing where the server is to make one. */

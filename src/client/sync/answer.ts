@@ -5,6 +5,7 @@
 //
 // Source: client-server API, GET /sync.
 
+import { setImmediate } from 'node:timers/promises';
 import { receiptsRoom } from '../../account/receipts.js';
 import type { RoomId } from '../../event/ids.js';
 import type { JsonObject } from '../../event/json.js';
@@ -22,6 +23,9 @@ import { presenceEvents } from './presence-events.js';
 import type { RoomSections } from './sections.js';
 import { strippedState } from './stripped-state.js';
 import { formatToken } from './token.js';
+
+/** How long rooms are gathered before others have their turn. */
+const TURN_MS = 10;
 
 export interface SyncAnswer {
   readonly body: JsonObject;
@@ -48,7 +52,9 @@ interface Gathering {
 
 export async function makeAnswer(context: SyncContext): Promise<SyncAnswer> {
   const { home, requester, since, to } = context;
-  if (since === undefined) home.notifier.sentMembers.restart(requester);
+  const { sentMembers } = home.notifier;
+  if (since === undefined) sentMembers.restart(requester);
+  else sentMembers.received(requester, since.seq);
   if (isStill(context)) {
     const { body, isEmpty, toDeviceSeq } = await deviceNews(context, false);
     return { body: { next_batch: formatToken({ ...to, toDeviceSeq }), ...body }, isEmpty };
@@ -57,7 +63,12 @@ export async function makeAnswer(context: SyncContext): Promise<SyncAnswer> {
   const memberships = [...(await home.accounts.memberships.ofUser(requester.userId))];
   const sections: RoomSections = { join: {}, invite: {}, knock: {}, leave: {} };
   const gathering: Gathering = { context, sections, accountData, hasMovedMembers: false };
+  let turnEnd = performance.now() + TURN_MS;
   for (const [roomId, { membership }] of memberships) {
+    if (performance.now() > turnEnd) {
+      await setImmediate();
+      turnEnd = performance.now() + TURN_MS;
+    }
     if (home.accounts.outside.get(requester.userId, roomId) !== undefined) continue;
     await addRoom(gathering, roomId, membership);
   }

@@ -94,7 +94,7 @@ function timelineOf(
   isFresh: boolean,
 ): Promise<Timeline> {
   const { home, filter, since, to } = context;
-  return readTimeline(home.engine, home.notifier.moments, {
+  return readTimeline(home.notifier.moments, {
     room,
     viewer,
     since: isFresh ? undefined : since?.seq,

@@ -46,7 +46,7 @@ export function noteSentMembers(
   const { home, requester, to } = context;
   for (const { pdu } of events) {
     if (pdu.type === MEMBER_TYPE && pdu.stateKey !== undefined) {
-      home.notifier.sentMembers.add(requester, pdu.roomId, pdu.eventId, to.seq);
+      home.notifier.sentMembers.add(requester, pdu.eventId, to.seq);
     }
   }
 }

@@ -31,7 +31,7 @@ export async function leftRoom(context: SyncContext, request: LeftRoomRequest): 
   const wasIn = before.membership(requester.userId) === 'join';
   const hadRoom = base?.membership(requester.userId) === 'join';
   const wants = wantsEvent(context, room.roomId);
-  const timeline = await readTimeline(home.engine, moments, {
+  const timeline = await readTimeline(moments, {
     room,
     viewer,
     // Who was not in the room sees nothing of it but that they are not.

@@ -130,7 +130,7 @@ export class Notifier {
     this.moments = new RoomMoments(parts.engine);
     this.summaries = new Summaries(parts.engine, this.moments);
     this.unread = new UnreadCounts(parts.engine, parts.accounts, this.moments);
-    this.#position = parts.engine.core.release.watermark;
+    this.#position = parts.engine.watermark;
     this.#unsubscribe = parts.ephemeral.subscribe((change) => this.#onEphemeral(change));
     this.#sweeper = setInterval(() => parts.ephemeral.sweep(), SWEEP_EVERY_MS).unref();
     this.#following = this.#follow();

@@ -5,12 +5,14 @@
 
 import type { Engine } from '../../engine/engine.js';
 import type { EventId, RoomId } from '../../event/ids.js';
+import { INTERNAL_VERSION } from '../../event/rules.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import type { StateView } from '../../reader/state-view.js';
 import { isBackfilled, type KnownEvent } from '../../room/graph/known-events.js';
 import type { RoomRow } from '../../store/records.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
 import { stateAfter } from '../visibility.js';
+import { RecentPlaces } from './recent-places.js';
 
 /** Events whose ids are remembered by seq: a parsed event is found by its id. */
 const IDS_KEPT_MAX = 50_000;
@@ -19,6 +21,7 @@ export class RoomMoments {
   readonly #engine: Engine;
   readonly #newest = new Map<RoomId, number>();
   readonly #ids = new ClockCache<number, EventId>(IDS_KEPT_MAX);
+  readonly #recent = new RecentPlaces();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -30,6 +33,7 @@ export class RoomMoments {
     const { roomId, eventId } = event.pdu;
     this.#newest.set(roomId, Math.max(event.seq, this.#newest.get(roomId) ?? 0));
     this.#ids.set(event.seq, eventId, 1);
+    this.#recent.add(roomId, event.seq);
   }
 
   /** Seq of the newest accepted event of a room; 0 where there is none. One lookup. */
@@ -60,15 +64,35 @@ export class RoomMoments {
 
   /** The room's state as this server saw it when everything up to a seq was committed. O(1) reads. */
   async stateAt(room: RoomRow, seq: number): Promise<StateView> {
-    const view = this.#engine.reader.view(room.roomId, room.root);
-    for await (const [, at] of this.#engine.store.timeline(room.number, {
-      from: 0,
-      to: seq + 1,
-      reverse: true,
-    })) {
+    const view = this.#engine.reader.viewOf(room, room.root);
+    for await (const [, at] of this.newestFirst(room, { from: 0, to: seq + 1 })) {
       const event = this.at(at);
-      if (event !== undefined) return stateAfter(view, event);
+      if (event !== undefined && this.#hasPlace(room, at)) return stateAfter(view, event);
     }
     return view.at(EMPTY_ROOT);
+  }
+
+  /**
+   * A room's timeline, orders in `[from, to)`, newest first. The newest events of a room are yielded without
+   * reading a range.
+   */
+  async *newestFirst(
+    room: Pick<RoomRow, 'roomId' | 'number'>,
+    { from, to }: { readonly from?: number; readonly to: number },
+  ): AsyncGenerator<readonly [order: number, seq: number]> {
+    let left = to;
+    for (const seq of this.#recent.before(room.roomId, to)) {
+      if (from !== undefined && seq < from) return;
+      yield [seq, seq];
+      left = seq;
+    }
+    if (from !== undefined && left <= from) return;
+    const range = { to: left, reverse: true, ...(from === undefined ? {} : { from }) };
+    yield* this.#engine.store.timeline(room.number, range);
+  }
+
+  /** Places in internal rooms are taken away when their history is collected. One point read for those. */
+  #hasPlace({ version }: RoomRow, seq: number): boolean {
+    return version !== INTERNAL_VERSION || this.#engine.store.roots(seq) !== undefined;
   }
 }

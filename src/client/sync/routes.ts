@@ -65,7 +65,7 @@ async function contextOf(
 ): Promise<SyncContext> {
   const { ephemeral, notifier, accounts, engine } = home;
   const { user } = request;
-  const seq = engine.core.release.watermark;
+  const seq = engine.watermark;
   await notifier.reached(seq);
   const { since } = asked;
   ephemeral.sweep();
@@ -88,8 +88,7 @@ function read(request: AuthenticatedRequest, home: Homeserver): Asked {
   const since = queryText(request, 'since');
   return {
     filter: filterOf(home, request.user.userId, queryText(request, 'filter')),
-    since:
-      since === undefined || since === '' ? undefined : parseToken(since, home.engine.core.release.watermark),
+    since: since === undefined || since === '' ? undefined : parseToken(since, home.engine.watermark),
     isFullState: queryFlag(request, 'full_state'),
     stateAfterKeys: [
       ...(queryFlag(request, 'use_state_after') ? (['state_after'] as const) : []),

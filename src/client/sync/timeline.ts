@@ -6,7 +6,6 @@
 //
 // Source: client-server API, "Syncing".
 
-import type { Engine } from '../../engine/engine.js';
 import type { StateView } from '../../reader/state-view.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import type { RoomRow } from '../../store/records.js';
@@ -39,18 +38,14 @@ export interface Timeline {
 }
 
 /** O(events looked at): what came before the first one given is not read. */
-export async function readTimeline(
-  engine: Engine,
-  moments: RoomMoments,
-  request: TimelineRequest,
-): Promise<Timeline> {
+export async function readTimeline(moments: RoomMoments, request: TimelineRequest): Promise<Timeline> {
   const { room, viewer, since, to, limit, wants } = request;
   const found: Array<{ readonly order: number; readonly event: KnownEvent }> = [];
-  const range = { to: to + 1, reverse: true, ...(since === undefined ? {} : { from: since + 1 }) };
+  const range = { to: to + 1, ...(since === undefined ? {} : { from: since + 1 }) };
   let isLimited = false;
   let place = since ?? 0;
   let lookedAt = 0;
-  for await (const [order, seq] of engine.store.timeline(room.number, range)) {
+  for await (const [order, seq] of moments.newestFirst(room, range)) {
     if (lookedAt++ >= LOOKED_AT_MAX) {
       isLimited = true;
       place = order;
@@ -72,13 +67,12 @@ export async function readTimeline(
     events: found.map(({ event }) => event),
     isLimited,
     place: first.order - 1,
-    start: await stateBefore(engine, moments, room, viewer.view, first),
+    start: await stateBefore(moments, room, viewer.view, first),
   };
 }
 
 /** The room's state when the event came: after the one before it here, which may be on another branch. */
 async function stateBefore(
-  engine: Engine,
   moments: RoomMoments,
   room: RoomRow,
   view: StateView,
@@ -86,12 +80,8 @@ async function stateBefore(
 ): Promise<StateView> {
   // What was fetched later from before the room's beginning here knows nothing of what this server saw.
   if (order >= 0) {
-    for await (const [before, seq] of engine.store.timeline(room.number, {
-      from: 0,
-      to: order,
-      reverse: true,
-    })) {
-      const previous = before < order ? moments.at(seq) : undefined;
+    for await (const [, seq] of moments.newestFirst(room, { from: 0, to: order })) {
+      const previous = moments.at(seq);
       if (previous !== undefined) return stateAfter(view, previous);
     }
   }

@@ -112,8 +112,7 @@ export class UnreadCounts {
     { after, to, rules }: { readonly after: number; readonly to: number; readonly rules: NamedRules },
   ) {
     let lookedAt = 0;
-    const orders = { from: after + 1, to: to + 1, reverse: true };
-    for await (const [, seq] of this.#engine.store.timeline(room.number, orders)) {
+    for await (const [, seq] of this.#moments.newestFirst(room, { from: after + 1, to: to + 1 })) {
       if (lookedAt++ >= LOOKED_AT_MAX) return;
       const event = this.#moments.at(seq);
       if (event === undefined || event.pdu.sender === viewer.userId || !viewer.canSee(event)) continue;

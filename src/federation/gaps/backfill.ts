@@ -33,14 +33,14 @@ const FROM_MAX = 20;
 export async function backfill(parts: BackfillParts, effort: Effort, limit: number): Promise<Backfilled> {
   const { engine, remote } = parts;
   const { roomId } = effort;
-  const room = engine.core.rooms.find(roomId);
-  if (room === undefined || room.rules.isInternal || limit < 1) return { events: 0, hasMore: false };
+  const rules = engine.graph.rulesOf(roomId);
+  if (rules === undefined || rules.isInternal || limit < 1) return { events: 0, hasMore: false };
   const wanted = new Set(engine.backwardExtremities(roomId));
   if (wanted.size === 0) return { events: 0, hasMore: false };
   const events = await effort.inTurn(effort.servers([]), async (server, limits) => {
     const from = [...wanted].slice(0, FROM_MAX);
     const jsons = await remote.backfill(server, roomId, from, limit, limits);
-    const came = connected(await readEvents(jsons.slice(0, limit), roomId, room.rules), wanted);
+    const came = connected(await readEvents(jsons.slice(0, limit), roomId, rules), wanted);
     const placed = came.size === 0 ? 0 : await place(parts, effort, came, server);
     return placed === 0 ? undefined : placed;
   });
@@ -55,9 +55,8 @@ async function place(
   from: ServerName,
 ): Promise<number> {
   const { engine, keyRing } = parts;
-  const { known } = engine.core;
-  const isPlaced = (id: EventId): boolean => known.get(id)?.isOutlier === false;
-  const news = new Map([...events].filter(([id]) => !isPlaced(id)));
+  const isPlaced = (id: EventId): boolean => engine.graph.isPlaced(id);
+  const news = new Map([...events].filter(([id]) => !isPlaced(id) && !parts.isGivenUp(id)));
   const [first] = news.values();
   if (first === undefined || effort.takeEvents(news.size) < news.size) return 0;
   await keyRing.fetchFor(
@@ -83,11 +82,11 @@ async function statesOf(
   events: ReadonlyMap<EventId, Pdu>,
   servers: readonly ServerName[],
 ): Promise<Map<EventId, readonly EventId[]>> {
-  const { known } = parts.engine.core;
+  const { graph } = parts.engine;
   const states = new Map<EventId, readonly EventId[]>();
   for (const event of events.values()) {
     await fetchCited(parts, effort, event, servers);
-    const isThere = (id: EventId): boolean => events.has(id) || known.get(id)?.isOutlier === false;
+    const isThere = (id: EventId): boolean => events.has(id) || graph.isPlaced(id);
     if (event.prevEvents.every(isThere)) continue;
     const state = await stateBefore(parts, effort, event, servers);
     if (state !== undefined) states.set(event.eventId, state.ids);

@@ -60,7 +60,7 @@ export async function fetchCited(
 ): Promise<boolean> {
   const { engine, remote, options } = parts;
   const { roomId, eventId, rules } = event;
-  const lacking = (): EventId[] => citedBy(event).filter((id) => !engine.core.known.has(id));
+  const lacking = (): EventId[] => citedBy(event).filter((id) => !engine.graph.isKnown(id));
   if (lacking().length === 0) return true;
   const found = await effort.inTurn(servers, async (server, limits) => {
     const bytesMax = options.stateBytesMax;
@@ -99,7 +99,7 @@ async function fetchClaimed(
   { all }: Claim,
 ): Promise<ReadonlySet<EventId>> {
   const { engine, remote, options } = parts;
-  const lacking = new Set([...all].filter((id) => !engine.core.known.has(id)));
+  const lacking = new Set([...all].filter((id) => !engine.graph.isKnown(id)));
   if (lacking.size === 0) return new Set();
   const isWhole = lacking.size * 2 > all.size || lacking.size > options.singleEventsMax;
   if (!isWhole) return fetchSingly(parts, effort, { roomId, rules }, lacking, server);
@@ -185,7 +185,7 @@ async function checked(
   for (const id of state) {
     if (dropped.has(id)) continue;
     if (++looked % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-    const event = engine.core.known.get(id);
+    const event = engine.graph.event(id);
     if (event === undefined || event.pdu.roomId !== roomId || event.pdu.stateKey === undefined)
       return undefined;
     if (event.verdict === 'rejected') continue;
@@ -194,6 +194,6 @@ async function checked(
     keys.add(key);
     ids.push(id);
   }
-  const create = engine.core.rooms.find(roomId)?.createEventId;
+  const create = engine.graph.createEventOf(roomId);
   return create !== undefined && state.has(create) ? ids : undefined;
 }

@@ -81,17 +81,18 @@ export class Filler {
   async #goBack(edge: readonly EdgeEvent[]): Promise<boolean> {
     const { remote, engine, options } = this.#parts;
     const [first] = edge;
-    const room = engine.core.rooms.find(this.#effort.roomId);
-    if (first === undefined || room === undefined) return false;
+    const { roomId } = this.#effort;
+    const rules = engine.graph.rulesOf(roomId);
+    if (first === undefined || rules === undefined) return false;
     const question = {
-      earliest: [...room.forwardExtremities].slice(0, EARLIEST_MAX),
+      earliest: engine.forwardExtremities(roomId).slice(0, EARLIEST_MAX),
       latest: edge.map(({ pdu }) => pdu.eventId),
       limit: options.missingEventsMax,
     };
     const wanted = new Set(edge.flatMap(({ missingPrevs }) => missingPrevs));
     const came = await this.#effort.inTurn(this.#servers(edge), async (server, limits) => {
-      const jsons = await remote.missingEvents(server, room.roomId, question, limits);
-      const events = connected(await readEvents(jsons, room.roomId, room.rules), wanted);
+      const jsons = await remote.missingEvents(server, roomId, question, limits);
+      const events = connected(await readEvents(jsons, roomId, rules), wanted);
       return events.size > 0 && (await this.#receiveAll(events, server)) ? true : undefined;
     });
     return came ?? false;
@@ -145,8 +146,9 @@ export class Filler {
   }
 
   /** Hands events over, oldest first. @returns whether any was taken */
-  async #receiveAll(events: ReadonlyMap<EventId, Pdu>, from: ServerName): Promise<boolean> {
-    const { engine, keyRing, log } = this.#parts;
+  async #receiveAll(given: ReadonlyMap<EventId, Pdu>, from: ServerName): Promise<boolean> {
+    const { engine, keyRing, log, isGivenUp } = this.#parts;
+    const events = new Map([...given].filter(([id]) => !isGivenUp(id)));
     const [first] = events.values();
     if (first === undefined) return false;
     await keyRing.fetchFor(

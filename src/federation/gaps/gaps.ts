@@ -26,6 +26,8 @@ export interface GapParts extends Pick<FederationParts, 'serverName' | 'now' | '
   readonly destinations: Pick<Destinations, 'isBackingOff' | 'onRecovered'>;
   /** Servers with somebody in the room. */
   readonly serversOf: (roomId: RoomId) => Iterable<ServerName>;
+  /** Is the event one that must not be taken in again, whoever gives it? */
+  readonly isGivenUp: (eventId: EventId) => boolean;
   readonly gapOptions?: Partial<GapOptions>;
 }
 
@@ -86,14 +88,6 @@ export class Gaps {
     const room = this.#room(roomId);
     room.waiting.add(eventId, from, this.#parts.now() + this.#options.patienceMs);
     if (room.filling === undefined) this.#schedule(room);
-  }
-
-  /** May another event of the room be put aside to wait? */
-  mayWait(roomId: RoomId): boolean {
-    const waiting = this.#rooms.get(roomId)?.waiting;
-    if (waiting === undefined || waiting.size < this.#options.waitingOfRoomMax) return true;
-    waiting.prune();
-    return waiting.size < this.#options.waitingOfRoomMax;
   }
 
   /** Fills a room's gaps now, or joins the filling that is under way; resolves when it has ended. */

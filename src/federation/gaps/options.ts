@@ -22,8 +22,6 @@ export interface GapOptions {
   /** Bytes of an answer with a state, and of one with events. */
   readonly stateBytesMax: number;
   readonly eventsBytesMax: number;
-  /** Events of one room that may wait for others. */
-  readonly waitingOfRoomMax: number;
   /** Rooms whose gaps are filled at once. */
   readonly roomsAtOnce: number;
   /** How long until what could not be had is tried again: doubled each time up to the longest. */
@@ -48,7 +46,6 @@ export const GAP_OPTIONS: GapOptions = {
   singleEventsMax: 400,
   stateBytesMax: 128 * 1024 * 1024,
   eventsBytesMax: 16 * 1024 * 1024,
-  waitingOfRoomMax: 2_000,
   roomsAtOnce: 32,
   retryMs: 30_000,
   retryMsMax: 6 * 3_600_000,

@@ -14,6 +14,8 @@ export interface OutlierParts {
   readonly engine: Engine;
   readonly keyRing: Pick<KeyRing, 'fetchFor'>;
   readonly log: FederationLog;
+  /** Is the event one that must not be taken in again, whoever gives it? */
+  readonly isGivenUp: (eventId: EventId) => boolean;
 }
 
 /** What is there afterwards. */
@@ -25,15 +27,14 @@ export interface TakenOutliers {
 }
 
 export async function takeOutliers(
-  { engine, keyRing, log }: OutlierParts,
+  { engine, keyRing, log, isGivenUp }: OutlierParts,
   effort: Effort,
   events: ReadonlyMap<EventId, Pdu>,
   from: ServerName,
 ): Promise<TakenOutliers> {
-  const { known } = engine.core;
-  const isKnown = (id: EventId): boolean => known.has(id);
-  const news = new Map([...events].filter(([id]) => !isKnown(id)));
-  const dropped = new Set<EventId>();
+  const isKnown = (id: EventId): boolean => engine.graph.isKnown(id);
+  const news = new Map([...events].filter(([id]) => !isKnown(id) && !isGivenUp(id)));
+  const dropped = new Set([...events.keys()].filter(isGivenUp));
   const uncited = new Set<EventId>();
   for (const event of news.values()) {
     for (const id of citedBy(event)) if (!isKnown(id) && !news.has(id)) uncited.add(id);

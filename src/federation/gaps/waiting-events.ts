@@ -4,8 +4,6 @@
 import type { Engine } from '../../engine/engine.js';
 import { type EventId, type RoomId, serverOf, type ServerName } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
-import { HORIZON_QUEUE, type HorizonRow } from '../../room/graph/horizon.js';
-import { pduOfRow } from '../../room/graph/known-events.js';
 import { citedBy } from './outliers.js';
 
 /** What is kept of a waiting event; the event itself lies in the horizon. */
@@ -69,9 +67,9 @@ export class WaitingEvents {
 
   /** Forgets those that wait no more. */
   prune(): void {
-    const { horizon } = this.#engine.core;
+    const { graph } = this.#engine;
     for (const eventId of this.#waiting.keys()) {
-      if (horizon.positionOf(eventId, false) === undefined) this.#waiting.delete(eventId);
+      if (!graph.waitsForPlace(eventId)) this.#waiting.delete(eventId);
     }
   }
 
@@ -105,32 +103,23 @@ export class WaitingEvents {
   }
 
   #edgeEvent(eventId: EventId, { from, tries }: Waiting): EdgeEvent | undefined {
-    const row = this.#row(eventId);
-    if (row === undefined) return undefined;
-    const pdu = pduOfRow(row);
-    const { known, horizon } = this.#engine.core;
-    const isPlaced = (id: EventId): boolean => known.get(id)?.isOutlier === false;
-    const waitsForPlace = (id: EventId): boolean => horizon.positionOf(id, false) !== undefined;
-    const missingPrevs = pdu.prevEvents.filter((id) => !isPlaced(id) && !waitsForPlace(id));
-    const missingAuth = citedBy(pdu).filter((id) => !known.has(id) && !horizon.has(id));
+    const { graph } = this.#engine;
+    const event = graph.waitingForPlace(eventId);
+    if (event === undefined) return undefined;
+    const { pdu, bytes, isHistory } = event;
+    const missingPrevs = pdu.prevEvents.filter((id) => !graph.isPlaced(id) && !graph.waitsForPlace(id));
+    const missingAuth = citedBy(pdu).filter((id) => !graph.isKnown(id) && !graph.isWaiting(id));
     if (missingPrevs.length === 0 && missingAuth.length === 0) return undefined;
     return {
       pdu,
       from,
       senderServer: serverOf(pdu.sender),
-      bytes: row.bytes,
+      bytes,
       tries,
       missingPrevs,
       missingAuth,
-      isHistory: row.backfilled === true,
-      isMixed: pdu.prevEvents.some(isPlaced),
+      isHistory,
+      isMixed: pdu.prevEvents.some((id) => graph.isPlaced(id)),
     };
-  }
-
-  #row(eventId: EventId): HorizonRow | undefined {
-    const position = this.#engine.core.horizon.positionOf(eventId, false);
-    return position === undefined
-      ? undefined
-      : this.#engine.store.queued<HorizonRow>(HORIZON_QUEUE, position);
   }
 }

@@ -9,6 +9,8 @@ import type { EventId, RoomId, ServerName } from '../../event/ids.js';
 
 const QUEUE = 'federation_failures';
 const REASON_LENGTH_MAX = 500;
+/** Code of an event that was given up because the server ended each time that it was begun with. */
+export const FATAL = 'FEDERATION_INPUT_FATAL';
 
 export interface InputFailure {
   /** Milliseconds since 1970. */
@@ -24,6 +26,7 @@ export interface InputFailure {
 export class InputFailures {
   readonly #queue: DurableQueue<InputFailure>;
   readonly #max: number;
+  readonly #fatal = new Set<EventId>();
   #positions: number[] = [];
 
   private constructor(engine: Engine, max: number) {
@@ -33,8 +36,16 @@ export class InputFailures {
 
   static async open(engine: Engine, max: number): Promise<InputFailures> {
     const failures = new InputFailures(engine, max);
-    for await (const [position] of failures.#queue.entries()) failures.#positions.push(position);
+    for await (const [position, failure] of failures.#queue.entries()) {
+      failures.#positions.push(position);
+      failures.#note(failure);
+    }
     return failures;
+  }
+
+  /** Did the server end each time that it began with this event? Then it is taken from nobody. */
+  isFatal(eventId: EventId): boolean {
+    return this.#fatal.has(eventId);
   }
 
   /** Those that are remembered, oldest first. */
@@ -48,7 +59,12 @@ export class InputFailures {
       ...failure,
       reason: failure.reason.slice(0, REASON_LENGTH_MAX),
     }));
+    for (const row of rows) this.#note(row);
     this.#positions.push(...(await this.#queue.add(rows)));
     await this.#queue.remove(this.#positions.splice(0, Math.max(0, this.#positions.length - this.#max)));
+  }
+
+  #note({ code, eventId }: InputFailure): void {
+    if (code === FATAL && eventId !== undefined) this.#fatal.add(eventId);
   }
 }

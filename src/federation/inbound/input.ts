@@ -19,7 +19,7 @@ import type { FederationParts } from '../parts.js';
 import { accountSink } from './account-sink.js';
 import type { EduSink } from './edu-sink.js';
 import { type CheckedEdus, checkEdus } from './edus.js';
-import { type InputFailure, InputFailures } from './failures.js';
+import type { InputFailure, InputFailures } from './failures.js';
 import { type InputRow, intake } from './intake.js';
 import { INPUT_OPTIONS, type InputOptions } from './options.js';
 import { RoomLanes, type WaitingEvent } from './room-lanes.js';
@@ -34,13 +34,15 @@ export interface InputParts extends FederationParts {
   readonly keyRing: Pick<KeyRing, 'fetchFor' | 'lookup'>;
   readonly destinations: Pick<Destinations, 'onRecovered'>;
   /** Told of events that wait for others. */
-  readonly gaps: { noticed(event: WaitingEvent): void; mayWait(roomId: RoomId): boolean };
+  readonly gaps: { noticed(event: WaitingEvent): void };
   /** Rooms that this server is about to be in, or is asked into. */
   readonly membership: {
     isJoining(roomId: RoomId): boolean;
     settled(roomId: RoomId): Promise<void>;
     withdrawn(event: Pdu, from: ServerName): Promise<boolean>;
   };
+  /** Where events that could not be taken are remembered. */
+  readonly failures: InputFailures;
   readonly inputOptions?: Partial<InputOptions>;
 }
 
@@ -57,7 +59,6 @@ export class Input {
   readonly #options: InputOptions;
   readonly #queue: DurableQueue<InputRow>;
   readonly #memory: TransactionMemory;
-  readonly #failures: InputFailures;
   readonly #lanes: RoomLanes;
   readonly #sink: Partial<EduSink>;
   readonly #queued = new Map<number, Queued>();
@@ -70,23 +71,20 @@ export class Input {
   readonly #underWay = new Map<string, Promise<JsonObject>>();
   readonly #stopListening: () => void;
 
-  private constructor(parts: InputParts, memory: TransactionMemory, failures: InputFailures) {
+  private constructor(parts: InputParts, memory: TransactionMemory) {
     this.#parts = parts;
     this.#options = { ...INPUT_OPTIONS, ...parts.inputOptions };
     this.#queue = parts.engine.queue<InputRow>(QUEUE);
     this.#memory = memory;
-    this.#failures = failures;
     this.#sink = accountSink(parts.engine, parts.accounts);
     this.acls = new ServerAcls(parts.engine);
     const { gaps, membership } = parts;
     this.#lanes = new RoomLanes({
       ...parts,
       queue: this.#queue,
-      failures,
       options: this.#options,
       settled: (roomId) => membership.settled(roomId),
       onWaiting: (event) => gaps.noticed(event),
-      mayWait: (roomId) => gaps.mayWait(roomId),
       onOutside: async (event, from) => void (await membership.withdrawn(event, from)),
       onDone: (positions) => this.#forget(positions),
     });
@@ -97,10 +95,10 @@ export class Input {
   static async open(parts: InputParts): Promise<Input> {
     const options = { ...INPUT_OPTIONS, ...parts.inputOptions };
     const memory = await TransactionMemory.open(parts.engine, options);
-    const failures = await InputFailures.open(parts.engine, options.failuresMax);
-    const input = new Input(parts, memory, failures);
+    const input = new Input(parts, memory);
     for await (const [position, row] of input.#queue.entries()) {
       input.#reserve(row.origin, 1, row.bytes.length);
+      input.#lanes.found(position, row.attempts ?? 0);
       input.#note(position, row);
     }
     return input;
@@ -123,7 +121,7 @@ export class Input {
 
   /** Events that were acknowledged and could not be taken, oldest first, as many as are remembered. */
   failures(): AsyncGenerator<InputFailure> {
-    return this.#failures.entries();
+    return this.#parts.failures.entries();
   }
 
   /**

@@ -35,6 +35,8 @@ export interface InputRow {
   readonly isOutside: boolean;
   /** Without `unsigned`, which no signature covers. */
   readonly bytes: Uint8Array;
+  /** How often it was begun with since a start that found it in the queue, and not ended. */
+  readonly attempts?: number;
 }
 
 /** What is said of one event of a transaction. */

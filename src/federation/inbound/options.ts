@@ -16,6 +16,8 @@ export interface InputOptions {
   readonly answersKeptMs: number;
   /** Events that could not be taken and are remembered. */
   readonly failuresMax: number;
+  /** So often an event that is left in the queue after a start is begun with, before it is given up. */
+  readonly attemptsMax: number;
   /** Events whose signing keys could not be had: how many are kept, how often and how long between they are tried. */
   readonly parkedMax: number;
   readonly parkedTriesMax: number;
@@ -32,6 +34,7 @@ export const INPUT_OPTIONS: InputOptions = {
   answersMax: 20_000,
   answersKeptMs: 24 * 3_600_000,
   failuresMax: 1_000,
+  attemptsMax: 3,
   parkedMax: 5_000,
   parkedTriesMax: 12,
   parkedRetryMs: 5 * 60_000,

@@ -13,7 +13,6 @@ import type { DurableQueue } from '../../core/queues.js';
 import type { Verdict } from '../../core/outcome.js';
 import type { EventId, RoomId, ServerName } from '../../event/ids.js';
 import { isObject, type JsonObject, own, parseJson } from '../../event/json.js';
-import { parsePdu } from '../../event/parse.js';
 import { rulesOf, type RoomVersionRules } from '../../event/rules.js';
 import { requiredSigners } from '../../event/verify.js';
 import { receivePdu, verifyReceived } from '../../event/receive.js';
@@ -21,8 +20,9 @@ import type { Pdu } from '../../event/pdu.js';
 import { StateroomError, toError } from '../../lib/errors.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import type { FederationParts } from '../parts.js';
-import type { InputFailure, InputFailures } from './failures.js';
+import { FATAL, type InputFailure, type InputFailures } from './failures.js';
 import type { InputRow } from './intake.js';
+import { Leftovers } from './leftovers.js';
 import type { InputOptions } from './options.js';
 
 /** An event that waits for others, as the gaps are told of it. */
@@ -40,8 +40,6 @@ export interface LaneParts extends Pick<FederationParts, 'engine' | 'now' | 'aft
   /** Resolves when no join of the room is under way. */
   readonly settled: (roomId: RoomId) => Promise<void>;
   readonly onWaiting: (event: WaitingEvent) => void;
-  /** May another event of the room be put aside to wait? */
-  readonly mayWait: (roomId: RoomId) => boolean;
   /** An event from a room that nobody here is in; its signatures hold. */
   readonly onOutside: (event: Pdu, from: ServerName) => Promise<void>;
   /** Rows that are gone. */
@@ -61,6 +59,11 @@ interface Entry {
 }
 
 const DONE: Outcome = { kind: 'done' };
+const GIVEN_UP: Outcome = {
+  kind: 'failed',
+  code: FATAL,
+  reason: 'the server ended each time that it was begun with',
+};
 /** The engine itself is at its end: the rows stay for the next start. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['CORE_CLOSED', 'STORE_WRITE_FAILED']);
 
@@ -71,10 +74,12 @@ export class RoomLanes {
   readonly #parked = new Map<number, { readonly roomId: RoomId; readonly cancel: () => void }>();
   /** How often each of them was tried. */
   readonly #tries = new Map<number, number>();
+  readonly #leftovers: Leftovers;
   #isClosed = false;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
+    this.#leftovers = new Leftovers(parts.queue, parts.options.attemptsMax);
   }
 
   /** Rooms that are being worked on. */
@@ -85,6 +90,11 @@ export class RoomLanes {
   /** Rows that wait for signing keys. */
   get parked(): number {
     return this.#parked.size;
+  }
+
+  /** A start found a row that was begun with so often; `add` it then. */
+  found(position: number, attempts: number): void {
+    this.#leftovers.found(position, attempts);
   }
 
   /** A row was written. */
@@ -125,7 +135,8 @@ export class RoomLanes {
   async #run(roomId: RoomId, positions: number[]): Promise<void> {
     try {
       while (positions.length > 0 && !this.#isClosed) {
-        await this.#batch(roomId, positions.splice(0, this.#parts.options.batchMax));
+        const count = this.#leftovers.together(positions, this.#parts.options.batchMax);
+        await this.#batch(roomId, positions.splice(0, count));
       }
     } catch (cause) {
       // The store or the engine failed: the rows are taken up after a restart.
@@ -142,10 +153,12 @@ export class RoomLanes {
     const outcomes = await this.#takeAll(roomId, entries);
     const gone = new Set(positions);
     const failed: InputFailure[] = [];
+    const parked: number[] = [];
     for (const [i, { position, row }] of entries.entries()) {
       const outcome = outcomes[i] ?? DONE;
       if (outcome.kind === 'parked' && this.#park(roomId, position)) {
         gone.delete(position);
+        parked.push(position);
         continue;
       }
       this.#tries.delete(position);
@@ -155,7 +168,12 @@ export class RoomLanes {
     }
     // Recorded and taken away in one commit group.
     const done = [...gone];
-    await Promise.all([failures.record(failed.slice(-options.failuresMax)), queue.remove(done)]);
+    await Promise.all([
+      failures.record(failed.slice(-options.failuresMax)),
+      queue.remove(done),
+      this.#leftovers.acquit(parked),
+    ]);
+    this.#leftovers.forget(done);
     onDone(done);
   }
 
@@ -168,7 +186,7 @@ export class RoomLanes {
 
   async #takeAll(roomId: RoomId, entries: readonly Entry[]): Promise<Outcome[]> {
     const { engine, keyRing } = this.#parts;
-    const rules = engine.core.rooms.rulesOf(roomId) ?? rulesOf(entries[0]?.row.roomVersion ?? '');
+    const rules = engine.graph.rulesOf(roomId) ?? rulesOf(entries[0]?.row.roomVersion ?? '');
     if (rules === undefined) {
       const outcome: Outcome = { kind: 'failed', code: 'ROOM_UNKNOWN', reason: 'the room is not known' };
       return entries.map(() => outcome);
@@ -177,18 +195,22 @@ export class RoomLanes {
       entries.map(({ json }) => json),
       rules,
     );
-    // Handed over in order and not waited for one by one: the engine keeps a room's order itself.
-    return Promise.all(entries.map((entry) => this.#take(entry, rules)));
+    const { givenUp, end } = await this.#leftovers.begin(entries.map(({ position }) => position));
+    try {
+      // Handed over in order and not waited for one by one: the engine keeps a room's order itself.
+      return await Promise.all(
+        entries.map(async (entry) => (givenUp.has(entry.position) ? GIVEN_UP : this.#take(entry, rules))),
+      );
+    } finally {
+      end();
+    }
   }
 
   async #take(entry: Entry, rules: RoomVersionRules): Promise<Outcome> {
-    const { engine, log, mayWait } = this.#parts;
+    const { engine, log } = this.#parts;
     const { row } = entry;
     try {
       if (row.isOutside) return await this.#takeOutside(entry, rules);
-      if (!mayWait(row.roomId) && this.#wouldWait(entry, rules)) {
-        return { kind: 'failed', code: 'HORIZON_FULL', reason: 'too many events of the room wait already' };
-      }
       return this.#outcome(entry, rules, await engine.receive(row.bytes, { from: row.origin }));
     } catch (cause) {
       const error = toError(cause);
@@ -238,13 +260,6 @@ export class RoomLanes {
         keyIds.every((keyId) => this.#parts.keyRing.lookup(server, keyId, validAt) === undefined)
       );
     });
-  }
-
-  /** Does it follow or cite events that are not known? */
-  #wouldWait({ json, row }: Entry, rules: RoomVersionRules): boolean {
-    const { prevEvents, authEvents } = parsePdu(json, rules, row.eventId && { trustedId: row.eventId });
-    const { known } = this.#parts.engine.core;
-    return [...prevEvents, ...authEvents].some((id) => !known.has(id));
   }
 
   #park(roomId: RoomId, position: number): boolean {

@@ -12,29 +12,18 @@ import { parsePdu } from '../../event/parse.js';
 import type { Pdu } from '../../event/pdu.js';
 import type { RoomVersionRules } from '../../event/rules.js';
 import type { StateView } from '../../reader/state-view.js';
-import { StateroomError, toError } from '../../lib/errors.js';
-import { BadAnswerError, NoServerError } from '../errors.js';
+import { toError } from '../../lib/errors.js';
+import { BadAnswerError } from '../errors.js';
 import type { Gaps } from '../gaps/gaps.js';
 import type { FederationParts } from '../parts.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import type { RemoteServers } from '../requests.js';
-import { candidateServers } from './candidates.js';
-import { completeTemplate, type CompletedEvent, type MembershipWish, ROOM_VERSIONS } from './handshake.js';
+import { type RemoteWish, tryServers } from './attempts.js';
 
 export interface RemoteMembershipParts extends FederationParts {
   readonly remote: RemoteServers;
   readonly keyRing: KeyRing;
   readonly gaps: Pick<Gaps, 'noticed' | 'fill'>;
-}
-
-/** A wish, and whom to ask. */
-export interface RemoteWish {
-  readonly roomId: RoomId;
-  readonly userId: UserId;
-  /** Servers that may be in the room. */
-  readonly via: readonly string[];
-  /** What the member event says beside the membership. */
-  readonly content: JsonObject;
 }
 
 /** An invitation of somebody from elsewhere. */
@@ -56,6 +45,12 @@ export class RemoteMembership {
 
   constructor(parts: RemoteMembershipParts) {
     this.#parts = parts;
+  }
+
+  /** Takes up what a server left that ended between a join and what follows from it. */
+  async recover(): Promise<void> {
+    const { outside } = this.#parts.accounts;
+    for (const roomId of outside.rooms()) if (await this.#isIn(roomId)) await this.#entered(roomId);
   }
 
   /** Is a join of this room under way? What arrives for it meanwhile is of use. */
@@ -95,7 +90,7 @@ export class RemoteMembership {
   }
 
   async #join(wish: RemoteWish): Promise<void> {
-    await this.#tryServers(wish, 'join', async (server, { pdu, rules }) => {
+    await tryServers(this.#parts, wish, 'join', async (server, { pdu, rules }) => {
       const { remote, keyRing, engine, accounts, log, now } = this.#parts;
       const startedAt = now();
       const answer = await remote.sendJoin(server, wish.roomId, pdu.eventId, pdu.json);
@@ -116,7 +111,7 @@ export class RemoteMembership {
       for (const { eventId, code, reason } of outcome.dropped) {
         log.warn({ room: wish.roomId, event: eventId, code, from: server, reason }, 'dropped from a join');
       }
-      await accounts.outside.entered(wish.roomId);
+      await this.#entered(wish.roomId);
       log.info(
         { room: wish.roomId, user: wish.userId, via: server, state: state.length, ms: now() - startedAt },
         'joined a room of other servers',
@@ -144,10 +139,11 @@ export class RemoteMembership {
 
   /** Knocks at a room that this server is not in. @throws as `join` */
   async knock(wish: RemoteWish): Promise<void> {
-    await this.#tryServers(wish, 'knock', async (server, { pdu }) => {
+    await tryServers(this.#parts, wish, 'knock', async (server, { pdu }) => {
       const { roomId, eventId, json } = pdu;
       const stripped = await this.#parts.remote.sendKnock(server, roomId, eventId, json);
       const state = stripped.slice(0, STRIPPED_EVENTS_MAX);
+      if (await this.#isIn(roomId)) return;
       await this.#parts.accounts.outside.set(wish.userId, { membership: 'knock', event: pdu, state, server });
     });
   }
@@ -155,22 +151,28 @@ export class RemoteMembership {
   /**
    * Turns an invitation down, or takes a knock back. When no server takes it the user is rid of it all the same:
    * they are told, and the others are not.
+   * @returns false when this server has come into the room meanwhile: then it can be done here, and was not
    */
-  async leave(userId: UserId, place: OutsideMembership, content: JsonObject): Promise<void> {
+  async leave(userId: UserId, place: OutsideMembership, content: JsonObject): Promise<boolean> {
     const { accounts, log } = this.#parts;
     const { roomId } = place.event;
+    await this.settled(roomId);
+    if (await this.#isIn(roomId)) return this.#isOut(userId, roomId);
     const wish = { roomId, userId, via: [place.server], content, inviter: place.event.sender };
     let left: Pdu | undefined;
     try {
-      await this.#tryServers(wish, 'leave', async (server, { pdu }) => {
+      await tryServers(this.#parts, wish, 'leave', async (server, { pdu }) => {
         await this.#parts.remote.sendLeave(server, roomId, pdu.eventId, pdu.json);
         left = pdu;
       });
     } catch (error) {
       log.warn({ room: roomId, user: userId, reason: toError(error).message }, 'nobody was told of a leave');
     }
+    // A leave that a server took may have come too late for what it gave to somebody of ours who joined.
+    if (await this.#isIn(roomId)) return this.#isOut(userId, roomId);
     const event = left ?? this.#lonelyLeave(userId, place, content);
     await accounts.outside.set(userId, { ...place, membership: 'leave', event });
+    return true;
   }
 
   /**
@@ -205,12 +207,14 @@ export class RemoteMembership {
   }
 
   /**
-   * An invitation of a user of ours to a room that this server is not in: checked and signed by who calls.
+   * An invitation of a user of ours to a room that this server is not in: checked and signed by who calls. Where
+   * somebody of ours has joined meanwhile the room tells of it.
    * @param state the stripped state that came with it
    */
   async storeInvite(event: Pdu, state: readonly JsonObject[], server: ServerName): Promise<void> {
     const membership = 'invite';
     const bounded = state.slice(0, STRIPPED_EVENTS_MAX);
+    if (await this.#isIn(event.roomId)) return;
     await this.#parts.accounts.outside.set(event.stateKey as UserId, {
       membership,
       event,
@@ -221,7 +225,9 @@ export class RemoteMembership {
 
   /**
    * An event from a room that this server is not in says that a user of ours is neither invited nor waiting any
-   * more. Its signature was checked by who calls.
+   * more. Its signature was checked by who calls. Anybody could say so, and an old one could come late: believed is
+   * what cites the invitation or the knock, which only those in the room know, or comes after it and from who is
+   * known to be there.
    * @returns whether it concerned anybody
    */
   async withdrawn(event: Pdu, server: ServerName): Promise<boolean> {
@@ -229,47 +235,44 @@ export class RemoteMembership {
     if (event.type !== 'm.room.member' || (membership !== 'leave' && membership !== 'ban')) return false;
     const userId = event.stateKey as UserId;
     const place = this.#parts.accounts.outside.get(userId, event.roomId);
-    if (place === undefined || place.membership === 'leave') return false;
+    if (place === undefined || place.membership === 'leave' || !mayWithdraw(event, place)) return false;
     await this.#parts.accounts.outside.set(userId, { ...place, membership: 'leave', event, server });
     return true;
   }
 
-  /** Asks one server after the other; the most telling refusal is what is thrown in the end. */
-  async #tryServers(
-    wish: RemoteWish & { readonly inviter?: UserId },
-    membership: MembershipWish['membership'],
-    finish: (server: ServerName, completed: CompletedEvent) => Promise<void>,
-  ): Promise<void> {
-    const { engine, serverName, accounts, log, now } = this.#parts;
-    const { roomId, userId, via, content } = wish;
-    const inviter = wish.inviter ?? accounts.outside.get(userId, roomId)?.event.sender;
-    const servers = candidateServers({ roomId, via, inviter }, serverName);
-    let failure: Error | undefined;
-    for (const server of servers) {
-      try {
-        const template = await this.#template(server, { roomId, userId, membership, content });
-        const completing = { engine, serverName, now: now() };
-        const completed = completeTemplate(template, { roomId, userId, membership, content }, completing);
-        await finish(server, completed);
-        return;
-      } catch (cause) {
-        const error = toError(cause);
-        if (!(error instanceof StateroomError)) throw error;
-        log.info({ room: roomId, server, code: error.code, reason: error.message }, `${membership} failed`);
-        failure = failure === undefined || isMoreTelling(error, failure) ? error : failure;
-      }
+  /** This server is in the room: what that says of our users counts, but that they said no before stands. */
+  async #entered(roomId: RoomId): Promise<void> {
+    const { accounts, engine, log } = this.#parts;
+    const { outside } = accounts;
+    const users = [...outside.usersOf(roomId)];
+    const left = users.filter((userId) => outside.get(userId, roomId)?.membership === 'leave');
+    await outside.entered(roomId);
+    for (const userId of left) {
+      if (!isAsked(engine.currentState(roomId).membership(userId))) continue;
+      const leave = {
+        type: 'm.room.member',
+        sender: userId,
+        stateKey: userId,
+        content: { membership: 'leave' },
+      };
+      await engine.send(roomId, leave).catch((error: unknown) => {
+        log.warn({ room: roomId, user: userId, err: toError(error) }, 'a leave was not made up for');
+      });
     }
-    throw failure ?? new NoServerError('no server is known that is in the room', { room_id: roomId });
   }
 
-  #template(
-    server: ServerName,
-    { roomId, userId, membership }: MembershipWish,
-  ): ReturnType<RemoteServers['makeJoin']> {
-    const { remote } = this.#parts;
-    if (membership === 'join') return remote.makeJoin(server, roomId, userId, ROOM_VERSIONS);
-    if (membership === 'knock') return remote.makeKnock(server, roomId, userId, ROOM_VERSIONS);
-    return remote.makeLeave(server, roomId, userId);
+  /** Is the user out of a room that this server is in? */
+  async #isOut(userId: UserId, roomId: RoomId): Promise<boolean> {
+    const { accounts, engine } = this.#parts;
+    await accounts.outside.remove(userId, roomId);
+    return !isAsked(engine.currentState(roomId).membership(userId));
+  }
+
+  /** Is this server in the room, as of all that is committed? */
+  async #isIn(roomId: RoomId): Promise<boolean> {
+    const { memberships } = this.#parts.accounts;
+    await memberships.caughtUp();
+    return memberships.isServerIn(roomId);
   }
 
   /** What a client is shown when no server has said that the user is out. */
@@ -311,15 +314,16 @@ const INVITE_STATE_TYPES = [
   'm.room.encryption',
 ] as const;
 
-/** A refusal says more than an answer that makes no sense, and that more than none. */
-function isMoreTelling(error: StateroomError, than: Error): boolean {
-  return telling(error) > telling(than);
+/** Is the user waited for, or waiting? */
+function isAsked(membership: string | undefined): boolean {
+  return membership === 'invite' || membership === 'knock';
 }
 
-function telling(error: Error): number {
-  const code = error instanceof StateroomError ? error.code : '';
-  if (code === 'FEDERATION_REFUSED') return 2;
-  return code === 'FEDERATION_BAD_ANSWER' ? 1 : 0;
+/** Does it speak of this invitation or knock, and not of an earlier one, and by right? */
+function mayWithdraw(leave: Pdu, { event, server }: OutsideMembership): boolean {
+  if (leave.authEvents.includes(event.eventId)) return true;
+  const from = serverOf(leave.sender);
+  return leave.depth > event.depth && (from === server || from === serverOf(event.sender));
 }
 
 /** Our event with the signatures that a server added to it; what else it changed does not matter. */

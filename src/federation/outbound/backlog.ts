@@ -25,7 +25,7 @@ export class Backlog {
   /** What was left, once, at start. */
   async load(): Promise<void> {
     const rows = await this.#ledger.load();
-    const { watermark } = this.#engine.core.release;
+    const { watermark } = this.#engine;
     const kept = rows.find((row) => row.kind === 'position');
     this.position = this.positionKept = kept?.seq ?? watermark;
     for (const row of rows) this.#take(row);

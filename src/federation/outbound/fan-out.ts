@@ -9,6 +9,7 @@
 import type { Accounts } from '../../account/accounts.js';
 import { DEVICE_LIST, DEVICE_LISTS_ROOM } from '../../account/device-lists.js';
 import { RECEIPT, receiptOf, roomOfReceipts } from '../../account/receipts.js';
+import type { InternalRecord } from '../../core/internal.js';
 import type { Engine } from '../../engine/engine.js';
 import {
   type EventId,
@@ -31,6 +32,12 @@ import type { RoomServers } from './room-servers.js';
 const OUTBOUND_ROOM = internalRoomId('outbound');
 const RELAY = 'stateroom.relay';
 
+/** The wish that an event of others be passed on, but not to some: to be written with the event. */
+export function relayRecord(eventId: EventId, except: readonly ServerName[]): InternalRecord {
+  // Without a key it is history from the start, and collected with that: long after it was looked at.
+  return { roomId: OUTBOUND_ROOM, type: RELAY, content: { event_id: eventId, except } };
+}
+
 /** What is to be sent, and where to. */
 export type Outgoing =
   | { readonly item: QueuedItem; readonly to: ReadonlySet<ServerName> }
@@ -48,12 +55,6 @@ export class FanOut {
 
   constructor(parts: FanOutParts) {
     this.#parts = parts;
-  }
-
-  /** Wishes that an event of others be passed on, but not to some. Durable when this resolves. */
-  async relay(eventId: EventId, except: readonly ServerName[]): Promise<void> {
-    const content = { event_id: eventId, except };
-    await this.#parts.engine.internal.write([{ roomId: OUTBOUND_ROOM, type: RELAY, content }]);
   }
 
   /** What a committed row is to others; undefined for what is none of their business. */
@@ -95,6 +96,9 @@ export class FanOut {
     const concerned = this.#takenBack(event);
     if (concerned !== undefined) to.add(concerned);
     for (const server of except) to.delete(server);
+    // Whoever made it has it, and is to be told only as a server of the room.
+    const maker = serverOf(pdu.sender);
+    if (!after.has(maker)) to.delete(maker);
     if (to.size === 0) return undefined;
     const leaving = new Set([...to].filter((server) => !after.has(server)));
     return { item: { kind: 'event', seq, eventId, roomId, leaving }, to };
@@ -131,11 +135,19 @@ export class FanOut {
     return to.size === 0 ? undefined : { item: { kind: 'device', seq, userId }, to };
   }
 
-  /** Other servers in the rooms of a user of ours. */
-  async sharing(userId: UserId): Promise<ReadonlySet<ServerName>> {
+  /**
+   * Other servers in the rooms of a user of ours.
+   * @param serversMax rooms with more of them do not count
+   */
+  async sharing(userId: UserId, serversMax = Number.POSITIVE_INFINITY): Promise<ReadonlySet<ServerName>> {
     const { accounts, roomServers } = this.#parts;
     const rooms = await accounts.memberships.rooms(userId, 'join');
-    return new Set(rooms.flatMap((roomId) => roomServers.serversOf(roomId)));
+    const servers = new Set<ServerName>();
+    for (const roomId of rooms) {
+      const inRoom = roomServers.serversOf(roomId);
+      if (inRoom.length <= serversMax) for (const server of inRoom) servers.add(server);
+    }
+    return servers;
   }
 
   #isLocal(userId: UserId): boolean {

@@ -19,6 +19,8 @@ export interface SenderOptions {
   readonly outageMs: number;
   /** Receipts, and presences, that wait for one destination; beyond that the oldest go. */
   readonly ephemeralMax: number;
+  /** Presence is told for the sake of rooms with at most so many other servers; 0: not at all. */
+  readonly presenceServersMax: number;
   /** Messages to devices that wait for one destination; beyond that the oldest go. */
   readonly toDeviceMax: number;
   /** So often a transaction is refused before what is in it is given up. */
@@ -39,6 +41,7 @@ export const SENDER_OPTIONS: SenderOptions = {
   queuedFailingMax: 500,
   outageMs: 5 * 60_000,
   ephemeralMax: 500,
+  presenceServersMax: 200,
   toDeviceMax: 10_000,
   refusalsMax: 5,
   extremitiesMax: 20,

@@ -63,8 +63,8 @@ export class RoomServers {
   /** The index of an engine's rooms as they are. O(joined members) and no event read. */
   static async open(parts: RoomServersParts): Promise<RoomServers> {
     const index = new RoomServers(parts);
-    const { reader, core } = parts.engine;
-    index.#position = core.release.watermark;
+    const { reader, watermark } = parts.engine;
+    index.#position = watermark;
     for await (const room of reader.rooms()) {
       if (room.version !== INTERNAL_VERSION) index.#update(room.roomId);
     }
@@ -86,7 +86,7 @@ export class RoomServers {
 
   /** Resolves when all that is committed now is in the index. */
   async caughtUp(): Promise<void> {
-    const seq = this.#engine.core.release.watermark;
+    const seq = this.#engine.watermark;
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#position >= seq) return;
     await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));

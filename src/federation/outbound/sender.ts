@@ -55,6 +55,20 @@ export interface SenderStats {
   readonly edusSent: number;
 }
 
+/** What waits for one server. */
+export interface WaitingDestination {
+  readonly server: ServerName;
+  /** Too much waited for too long: it catches up from the newest events when it is back. */
+  readonly isBehind: boolean;
+  /** Events and device changes in memory, and the events of a transaction under way. */
+  readonly queued: number;
+  /** Receipts, typing and presence. */
+  readonly ephemeral: number;
+  readonly toDevice: number;
+  /** Rooms in which it missed something. */
+  readonly missedRooms: number;
+}
+
 export class Sender {
   readonly #parts: SenderParts;
   readonly #options: SenderOptions;
@@ -110,11 +124,6 @@ export class Sender {
     if (this.#failure === undefined) await this.#backlog.keep();
   }
 
-  /** Passes an event of another server on to the servers in the room, but for some. Durable when it resolves. */
-  relay(eventId: EventId, except: readonly ServerName[]): Promise<void> {
-    return this.#fanOut.relay(eventId, except);
-  }
-
   /** Messages to devices of other servers' users; handed to the writer before this returns. */
   async sendToDevice(sender: UserId, type: string, messages: MessagesByDevice): Promise<void> {
     const servers = await this.#outbox.add(sender, type, messages);
@@ -133,12 +142,31 @@ export class Sender {
 
   /** @param presence of a user of this server, as `m.presence` has it, without `user_id` */
   async sendPresence(userId: UserId, presence: JsonObject): Promise<void> {
-    for (const server of await this.#fanOut.sharing(userId)) {
+    const { presenceServersMax } = this.#options;
+    if (presenceServersMax === 0) return;
+    for (const server of await this.#fanOut.sharing(userId, presenceServersMax)) {
       if (this.#isOut(server)) continue;
       const destination = this.#backlog.destination(server);
       destination.addPresence({ userId, presence }, this.#options.ephemeralMax);
       this.#wake(destination);
     }
+  }
+
+  /** Each server that something waits for. */
+  waiting(): WaitingDestination[] {
+    return [...this.#backlog.destinations.values()].flatMap((destination) => {
+      const { server, isBehind, queued, receipts, typing, presence } = destination;
+      const toDevice = this.#outbox.count(server);
+      if (destination.isIdle && toDevice === 0) return [];
+      return {
+        server,
+        isBehind,
+        queued: queued.length + (destination.transaction?.pdus.length ?? 0),
+        ephemeral: receipts.size + typing.size + presence.size,
+        toDevice,
+        missedRooms: destination.missedRooms.size,
+      };
+    });
   }
 
   stats(): SenderStats {
@@ -159,14 +187,14 @@ export class Sender {
 
   /** Resolves when all that is committed is handed out, and nothing can be sent before time passes. */
   async settled(): Promise<void> {
-    const { release } = this.#parts.engine.core;
+    const { engine } = this.#parts;
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
       const running = [...this.#backlog.destinations.values()].flatMap(
         (destination) => destination.running ?? [],
       );
       if (running.length > 0) await Promise.all(running);
-      else if (this.#backlog.position < release.watermark && !this.#ending.signal.aborted) {
+      else if (this.#backlog.position < engine.watermark && !this.#ending.signal.aborted) {
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
       } else return;
     }
@@ -319,7 +347,7 @@ export class Sender {
       const isRefused = error instanceof RefusedError && error.status < 500 && error.status !== 429;
       this.#counts[isRefused ? 'refused' : 'failed']++;
       // Whoever answers and does not take it is left alone as if it had not answered.
-      destinations.failed(server);
+      destinations.failed(server, error.message);
       log.debug({ destination: server, err: error }, 'a transaction was not taken');
       this.#keepPresence(destination, transaction);
       if (isRefused && ++destination.refusals >= this.#options.refusalsMax) {

@@ -15,6 +15,7 @@ import { assert } from '../../lib/errors.js';
 import { utf8 } from '../../lib/bytes.js';
 import type { EventRow } from '../../store/records.js';
 import { JsonText } from '../route.js';
+import { servingOf } from './serving.js';
 
 /** Events in one piece of an answer. */
 const EVENTS_IN_PIECE = 128;
@@ -66,14 +67,15 @@ async function eventTexts(
   seqs: readonly number[],
   hidden: ReadonlySet<EventId>,
 ): Promise<Uint8Array[]> {
-  const rows = seqs.flatMap((seq) => engine.store.event(seq) ?? []);
+  const { row } = servingOf(engine);
+  const rows = seqs.flatMap((seq) => row(seq) ?? []);
   const [first] = rows;
   if (first === undefined) return [];
   const ids = rows.map(({ eventId }) => eventId);
   const redacted = await redactionsOf(engine).ofIds(first.roomId, ids);
-  return rows.map((row) => {
-    const isWhole = !row.isRedacted && !redacted.has(row.eventId) && !hidden.has(row.eventId);
-    return isWhole ? row.bytes : redactedText(row);
+  return rows.map((event) => {
+    const isWhole = !event.isRedacted && !redacted.has(event.eventId) && !hidden.has(event.eventId);
+    return isWhole ? event.bytes : redactedText(event);
   });
 }
 

@@ -40,6 +40,8 @@ export interface WaitingEvent {
 export interface HorizonLimits {
   readonly eventsMax: number;
   readonly bytesMax: number;
+  /** Events of one room; without it, as many as there may be at all. */
+  readonly eventsOfRoomMax?: number;
 }
 
 const DEFAULT_HORIZON_LIMITS: HorizonLimits = { eventsMax: 100_000, bytesMax: 512 * 1024 * 1024 };
@@ -63,6 +65,7 @@ export class Horizon {
   readonly #places = new Map<EventId, number>();
   readonly #outliers = new Map<EventId, number>();
   readonly #waiters = new Map<EventId, Set<number>>();
+  readonly #countOfRoom = new Map<RoomId, number>();
   #bytes = 0;
 
   constructor(limits: HorizonLimits = DEFAULT_HORIZON_LIMITS) {
@@ -79,11 +82,9 @@ export class Horizon {
     return this.#waiting.size;
   }
 
-  /** How many events of a room wait. Costs the horizon's size. */
+  /** How many events of a room wait. */
   sizeOf(roomId: RoomId): number {
-    let count = 0;
-    for (const waiting of this.#waiting.values()) if (waiting.roomId === roomId) count++;
-    return count;
+    return this.#countOfRoom.get(roomId) ?? 0;
   }
 
   /** Does it wait, for its place or to be an outlier? */
@@ -118,10 +119,13 @@ export class Horizon {
     for (const id of this.#waiters.keys()) if (!this.has(id)) yield id;
   }
 
-  /** Puts an event aside; undefined when the horizon is full. */
+  /** Puts an event aside; undefined when the horizon is full, or the part of it that a room may have. */
   add(position: number, row: HorizonRow): QueueChange | undefined {
+    const { eventsMax, bytesMax, eventsOfRoomMax = eventsMax } = this.#limits;
     const full =
-      this.#waiting.size >= this.#limits.eventsMax || this.#bytes + row.bytes.length > this.#limits.bytesMax;
+      this.#waiting.size >= eventsMax ||
+      this.#bytes + row.bytes.length > bytesMax ||
+      this.sizeOf(row.roomId) >= eventsOfRoomMax;
     if (full) return undefined;
     this.#note(position, row);
     return { queue: HORIZON_QUEUE, position, value: row };
@@ -142,6 +146,7 @@ export class Horizon {
     });
     (asOutlier ? this.#outliers : this.#places).set(eventId, position);
     this.#bytes += bytes.length;
+    this.#countOfRoom.set(roomId, this.sizeOf(roomId) + 1);
     for (const id of row.missing) {
       const waiters = this.#waiters.get(id);
       if (waiters === undefined) this.#waiters.set(id, new Set([position]));
@@ -185,6 +190,9 @@ export class Horizon {
       this.#waiting.delete(position);
       (waiting.asOutlier ? this.#outliers : this.#places).delete(waiting.eventId);
       this.#bytes -= waiting.bytes;
+      const left = this.sizeOf(waiting.roomId) - 1;
+      if (left > 0) this.#countOfRoom.set(waiting.roomId, left);
+      else this.#countOfRoom.delete(waiting.roomId);
       for (const id of waiting.missing) {
         const waiters = this.#waiters.get(id);
         waiters?.delete(position);

@@ -42,7 +42,7 @@ export interface KnownEvent {
 }
 
 /** The seq that rows of `chains`, `cited`, `edges` and `versions` know an event by. It never changes. */
-export function chainSeqOf({ seq, outlierSeq }: Pick<KnownEvent, 'seq' | 'outlierSeq'>): number {
+function chainSeqOf({ seq, outlierSeq }: Pick<KnownEvent, 'seq' | 'outlierSeq'>): number {
   return outlierSeq ?? seq;
 }
 

@@ -6,8 +6,9 @@ import type { Homeserver } from '../../client/homeserver.js';
 import type { UserId } from '../../event/ids.js';
 import { AdminRequestError } from '../errors.js';
 import { packageVersion } from '../version.js';
-
-type Params = Readonly<Record<string, unknown>>;
+import { listDestinations, retryDestination } from './federation-methods.js';
+import { type Params, textOf } from './params.js';
+import { listRooms } from './room-methods.js';
 
 interface AdminMethod {
   /** It changes something, and is logged. */
@@ -41,6 +42,9 @@ export const ADMIN_METHODS: ReadonlyMap<string, AdminMethod> = new Map<string, A
   ['user.deactivate', { isChange: true, run: deactivate }],
   ['user.reset_password', { isChange: true, run: resetPassword }],
   ['user.make_admin', { isChange: true, run: makeAdmin }],
+  ['room.list', { isChange: false, run: listRooms }],
+  ['federation.list', { isChange: false, run: listDestinations }],
+  ['federation.retry', { isChange: true, run: retryDestination }],
   ['signing_key.rotate', { isChange: true, run: rotateSigningKey }],
 ]);
 
@@ -57,7 +61,7 @@ async function status(home: Homeserver) {
     registration: options.isRegistrationOpen ? 'open' : 'closed',
     users: accounts.users.list().filter(({ isDeactivated }) => !isDeactivated).length,
     rooms,
-    seq: engine.core.release.watermark,
+    seq: engine.watermark,
     sync_waiters: notifier.listeners,
     unwritten: engine.core.writer.pending,
     memory_bytes: process.memoryUsage.rss(),
@@ -137,10 +141,4 @@ function passwordOf(params: Params): {
   const password = textOf(params, 'password');
   if (password.length > PASSWORD_LENGTH_MAX) throw new AdminRequestError('the password is too long');
   return { password, made: {} };
-}
-
-function textOf(params: Params, name: string): string {
-  const value = params[name];
-  if (typeof value !== 'string' || value === '') throw new AdminRequestError(`${name} is missing`);
-  return value;
 }

@@ -96,8 +96,10 @@ async function answer(line: string, home: Homeserver, store: StoreQuestions, log
     if (question !== undefined) return { id, result: await question(request.params) };
     const method = ADMIN_METHODS.get(request.method);
     if (method === undefined) throw new AdminRequestError(`there is no ${request.method}`);
-    if (method.isChange)
-      log.info({ method: request.method, user: request.params['user_id'] }, 'admin command');
+    if (method.isChange) {
+      const { user_id: user, server } = request.params;
+      log.info({ method: request.method, user, server }, 'admin command');
+    }
     return { id, result: await method.run(home, request.params) };
   } catch (thrown) {
     if (thrown instanceof StateroomError) return { id, error: thrown };

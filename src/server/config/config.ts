@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { ServerName } from '../../event/ids.js';
 import type { RateLimit } from '../../client/route.js';
-import { type HostAndPort, parseHostAndPort } from '../../federation/transport/target.js';
 import { ConfigError, ConfigUnreadableError } from '../errors.js';
+import { federationConfig, type FederationConfig } from './federation-config.js';
 import { nearest } from './nearest.js';
 import { type Setting, SETTINGS, type SettingValue, variableOf } from './settings.js';
 
@@ -48,6 +48,8 @@ export interface ServerConfig {
     readonly shutdownMs: number;
   };
   readonly syncTimeoutMsMax: number;
+  /** Is it kept and shown who is there? */
+  readonly presence: { readonly enabled: boolean };
   readonly federation: FederationConfig;
   readonly log: { readonly level: string; readonly format: 'json' | 'text' | 'auto' };
   readonly metrics: {
@@ -67,26 +69,6 @@ export interface ServerConfig {
   readonly nodeCacheBytes: number;
   /** What is odd about where the settings come from, in sentences, and does not keep the server from running. */
   readonly warnings: readonly string[];
-}
-
-export interface FederationConfig {
-  readonly enabled: boolean;
-  /** Server names that are reached at a `host:port`, whatever the network says. */
-  readonly resolve: ReadonlyMap<string, HostAndPort>;
-  readonly caFile: string | undefined;
-  readonly trustedKeyServers: readonly ServerName[];
-  readonly allowPrivateNetworks: readonly string[];
-  /** What `.well-known/matrix/server` names. */
-  readonly delegate: string | undefined;
-  readonly requestsPerServer: number;
-  /** Undefined: one a core. */
-  readonly verifierThreads: number | undefined;
-  readonly tls: {
-    readonly address: string;
-    readonly port: number | undefined;
-    readonly certFile: string | undefined;
-    readonly keyFile: string | undefined;
-  };
 }
 
 /** Where settings come from. */
@@ -272,22 +254,8 @@ function configOf({ values, warnings }: Reading): ServerConfig {
       shutdownMs: number('limits.shutdown_ms'),
     },
     syncTimeoutMsMax: number('sync.timeout_ms_max'),
-    federation: {
-      enabled: flag('federation.enabled'),
-      resolve: new Map(list('federation.resolve').flatMap(resolved)),
-      caFile: optional('federation.ca_file'),
-      trustedKeyServers: list('federation.trusted_key_servers') as readonly ServerName[],
-      allowPrivateNetworks: list('federation.allow_private_networks'),
-      delegate: optional('federation.delegate'),
-      requestsPerServer: number('federation.requests_per_server'),
-      verifierThreads: values.get('federation.verifier_threads') as number | undefined,
-      tls: {
-        address: text('federation.tls.address'),
-        port: values.get('federation.tls.port') as number | undefined,
-        certFile: optional('federation.tls.cert_file'),
-        keyFile: optional('federation.tls.key_file'),
-      },
-    },
+    presence: { enabled: flag('presence.enabled') },
+    federation: federationConfig(values),
     log: { level: text('log.level'), format: text('log.format') as 'json' | 'text' | 'auto' },
     metrics: {
       enabled: flag('metrics.enabled'),
@@ -304,13 +272,6 @@ function configOf({ values, warnings }: Reading): ServerConfig {
     nodeCacheBytes: number('caches.node_bytes'),
     warnings,
   };
-}
-
-/** An entry of `federation.resolve`: `example.org=127.0.0.1:8448`. */
-function resolved(entry: string): Array<readonly [server: string, place: HostAndPort]> {
-  const [server = '', place = ''] = entry.split('=');
-  const parsed = parseHostAndPort(place);
-  return parsed === undefined ? [] : [[server, parsed]];
 }
 
 /** Settings that mean nothing without one another. */

@@ -1,6 +1,9 @@
 // The settings of federation.
 
 import { parseServerName } from '../../event/ids.js';
+import { GAP_OPTIONS } from '../../federation/gaps/options.js';
+import { INPUT_OPTIONS } from '../../federation/inbound/options.js';
+import { SENDER_OPTIONS } from '../../federation/outbound/options.js';
 import { parseHostAndPort } from '../../federation/transport/target.js';
 import { notEmpty, port, networks, wholeBetween, type Setting, type SettingValue } from './setting.js';
 
@@ -89,6 +92,75 @@ export const FEDERATION_SETTINGS: readonly Setting[] = [
     fallback: 64,
     doc: 'Requests of one server that are worked on at once.',
     fault: wholeBetween(1, 100_000),
+  },
+  {
+    key: 'federation.presence',
+    kind: 'flag',
+    fallback: true,
+    doc: 'Is the presence of users told to other servers? presence.enabled switches all of it off.',
+  },
+  {
+    key: 'federation.presence_servers_max',
+    kind: 'number',
+    fallback: SENDER_OPTIONS.presenceServersMax,
+    doc: 'Presence is not told for the sake of rooms with more other servers than this.',
+    fault: wholeBetween(1, 1_000_000),
+  },
+  {
+    key: 'federation.input.events_max',
+    kind: 'number',
+    fallback: INPUT_OPTIONS.queuedEventsMax,
+    doc: 'Events of other servers that wait to be worked off; beyond that they are told to come back.',
+    fault: wholeBetween(100, 10_000_000),
+  },
+  {
+    key: 'federation.input.bytes_max',
+    kind: 'number',
+    fallback: INPUT_OPTIONS.queuedBytesMax,
+    doc: 'Bytes of such events. They lie on disk.',
+    fault: wholeBetween(4 * 1024 * 1024, 1024 * 1024 * 1024 * 1024),
+  },
+  {
+    key: 'federation.gaps.patience_ms',
+    kind: 'number',
+    fallback: GAP_OPTIONS.patienceMs,
+    doc: 'How long an event that others refer to is waited for before another server is asked for it.',
+    fault: wholeBetween(0, 60_000),
+  },
+  {
+    key: 'federation.gaps.timeout_ms',
+    kind: 'number',
+    fallback: GAP_OPTIONS.fillTimeoutMs,
+    doc: 'How long filling the gaps of a room may take before it is left for later.',
+    fault: wholeBetween(1_000, 3_600_000),
+  },
+  {
+    key: 'federation.gaps.retry_ms',
+    kind: 'number',
+    fallback: GAP_OPTIONS.retryMs,
+    doc: 'When what could not be had is tried again the first time; doubled each time.',
+    fault: wholeBetween(1_000, 86_400_000),
+  },
+  {
+    key: 'federation.gaps.retry_ms_max',
+    kind: 'number',
+    fallback: GAP_OPTIONS.retryMsMax,
+    doc: 'Up to this.',
+    fault: wholeBetween(1_000, 7 * 86_400_000),
+  },
+  {
+    key: 'federation.gaps.rooms_at_once',
+    kind: 'number',
+    fallback: GAP_OPTIONS.roomsAtOnce,
+    doc: 'Rooms whose gaps are filled at once.',
+    fault: wholeBetween(1, 10_000),
+  },
+  {
+    key: 'federation.gaps.waiting_of_room_max',
+    kind: 'number',
+    fallback: 2_000,
+    doc: 'Events of one room that may wait for others; more are turned away.',
+    fault: wholeBetween(10, 100_000),
   },
   {
     key: 'federation.verifier_threads',

@@ -175,6 +175,12 @@ export const SETTINGS: readonly Setting[] = [
     doc: 'The longest that /sync waits for news, whatever a client asks for.',
     fault: wholeBetween(0, 3_600_000),
   },
+  {
+    key: 'presence.enabled',
+    kind: 'flag',
+    fallback: true,
+    doc: 'Is it kept and shown who is there? It costs work in large rooms.',
+  },
   ...FEDERATION_SETTINGS,
   {
     key: 'log.level',

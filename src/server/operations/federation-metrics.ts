@@ -1,41 +1,92 @@
 // What federation tells of itself, read when somebody asks.
 
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Federation } from '../../federation/federation.js';
 
 export function addFederationMetrics(registry: Registry, federation: Federation): void {
+  const { remote, destinations, input, gaps, sender, queueLengths } = federation;
   // Each is registered by name below, not with the library's registry of everything.
   const registers: Registry[] = [];
-  registry.registerMetric(
-    new Gauge({
-      name: 'stateroom_federation_requests',
-      help: 'Requests to other servers since the start, by how they ended',
-      labelNames: ['result'],
-      registers,
-      collect() {
-        for (const [result, count] of federation.remote.counts) this.set({ result }, count);
-      },
-    }),
+  const gauge = (name: string, help: string, read: () => number): void => {
+    registry.registerMetric(
+      new Gauge({
+        name: `stateroom_federation_${name}`,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      }),
+    );
+  };
+  const labelled = (
+    name: string,
+    help: string,
+    label: string,
+    read: () => Iterable<readonly [value: string, count: number]>,
+  ): void => {
+    registry.registerMetric(
+      new Gauge({
+        name: `stateroom_federation_${name}`,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          for (const [value, count] of read()) this.set({ [label]: value }, count);
+        },
+      }),
+    );
+  };
+  // These are counted by themselves; what a scrape shows is set, not added.
+  const total = (name: string, help: string, read: () => number): void => {
+    registry.registerMetric(
+      new Counter({
+        name: `stateroom_federation_${name}_total`,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      }),
+    );
+  };
+
+  labelled(
+    'requests',
+    'Requests to other servers since the start, by how they ended',
+    'result',
+    () => remote.counts,
   );
-  registry.registerMetric(
-    new Gauge({
-      name: 'stateroom_federation_destinations_in_backoff',
-      help: 'Servers that failed and are left alone for now',
-      registers,
-      collect() {
-        this.set(federation.destinations.backingOffCount);
-      },
-    }),
+  labelled('queue_length', 'What waits to be worked off, by queue', 'queue', () =>
+    [...queueLengths].map(([queue, length]) => [queue, length()] as const),
   );
-  registry.registerMetric(
-    new Gauge({
-      name: 'stateroom_federation_queue_length',
-      help: 'What waits to be worked off, by queue',
-      labelNames: ['queue'],
-      registers,
-      collect() {
-        for (const [queue, length] of federation.queueLengths) this.set({ queue }, length());
-      },
-    }),
+  labelled(
+    'transactions',
+    'Transactions to other servers since the start, by what became of them',
+    'outcome',
+    () => Object.entries(sender.stats().transactions),
   );
+  gauge(
+    'destinations_failing',
+    'Servers that failed, and were not heard since',
+    () => destinations.failingCount,
+  );
+  gauge(
+    'destinations_in_backoff',
+    'Of them, those that are left alone for now',
+    () => destinations.backingOffCount,
+  );
+  gauge('destinations_waited_for', 'Servers that something waits for', () => sender.stats().destinations);
+  gauge('destinations_behind', 'Of them, those that catch up later', () => sender.stats().behind);
+  gauge('input_bytes', 'Bytes of events of others that wait', () => input.depths.bytes);
+  gauge('input_rooms', 'Rooms whose events of others are worked off', () => input.depths.rooms);
+  gauge('gap_rooms', 'Rooms in which events wait for others', () => gaps.depths.rooms);
+  gauge(
+    'gap_rooms_filling',
+    'Of them, those for which other servers are asked now',
+    () => gaps.depths.filling,
+  );
+  total('pdus_sent', 'Events that other servers took', () => sender.stats().pdusSent);
+  total('edus_sent', 'EDUs that other servers took', () => sender.stats().edusSent);
 }

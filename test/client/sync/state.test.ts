@@ -136,6 +136,34 @@ test('lazy members: who was sent before is left out, until the client begins ane
     assert.equal(membersOf(fresh, 'state'), ['@g:example.org'], 'who began anew knows nobody either');
   }));
 
+test('lazy members: what came in an answer that was lost is sent again, also after another one was received', () =>
+  Scene.play(async (scene) => {
+    const { rooms } = scene;
+    const { alice, roomId, others } = await room(scene, 'bob', 'carol');
+    const [bob, carol] = others as [TestUser, TestUser];
+    // With a name and an alias there are no heroes.
+    await rooms.set(alice, roomId, 'm.room.name', { name: 'Named' });
+    await rooms.ask(alice, 'PUT', v3`directory/room/${'#named:example.org'}`, { room_id: roomId });
+    await rooms.set(alice, roomId, 'm.room.canonical_alias', { alias: '#named:example.org' });
+    const since = nextOf(await scene.sync(alice, {}, LAZY_AND_SHORT));
+    await rooms.say(bob, roomId, 'one');
+    const lost = await scene.sync(alice, { since }, LAZY_AND_SHORT);
+    assert.equal(membersOf(joinedIn(lost, roomId), 'state'), [bob.userId]);
+    await rooms.say(carol, roomId, 'two');
+    const received = await scene.sync(alice, { since }, LAZY_AND_SHORT);
+    assert.equal(
+      membersOf(joinedIn(received, roomId), 'state'),
+      [carol.userId],
+      'the timeline has room for one',
+    );
+    await rooms.say(bob, roomId, 'three');
+    const next = await scene.sync(alice, { since: nextOf(received) }, LAZY_AND_SHORT);
+    assert.equal(membersOf(joinedIn(next, roomId), 'state'), [bob.userId]);
+    await rooms.say(bob, roomId, 'four');
+    const last = await scene.sync(alice, { since: nextOf(next) }, LAZY_AND_SHORT);
+    assert.equal(membersOf(joinedIn(last, roomId), 'state'), []);
+  }));
+
 test('lazy members: who comes back into a room is sent its senders again', () =>
   Scene.play(async (scene) => {
     const { alice, roomId, others } = await room(scene, 'b', 'c', 'd', 'e', 'f', 'g');

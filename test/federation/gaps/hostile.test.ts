@@ -288,7 +288,10 @@ hostile('answers that are none cost one request each', async () => {
 });
 
 hostile('a room in which too much waits takes no more of it, and others go on', async () => {
-  const subject = await Subject.open({ gaps: { waitingOfRoomMax: 3, retryMs: 1e9 } });
+  const subject = await Subject.open({
+    horizon: { eventsMax: 1_000, bytesMax: 1e9, eventsOfRoomMax: 3 },
+    gaps: { retryMs: 1e9 },
+  });
   for (const server of [BETA, GAMMA]) subject.peers.responders.set(server, () => 404);
   const [good] = [await subject.say('good')];
   const stray = (i: number): Pdu =>

@@ -300,6 +300,58 @@ transactions('when too much waits, servers are told to come back', async () => {
   await subject.close();
 });
 
+transactions(
+  'an event that ends the server whenever it is begun with is given up, and no other',
+  async () => {
+    const subject = await Subject.open();
+    const { engine } = subject.alpha;
+    const events: Pdu[] = [];
+    for (let i = 0; i < 5; i++) events.push(await subject.say(`${i}`));
+    const [, , bad] = events;
+    assert.ok(bad);
+    const receive = engine.receive.bind(engine);
+    let begun: string[] = [];
+    const server = { isOver: false };
+    engine.receive = async (pdu, options) => {
+      const text = Buffer.from(pdu as Uint8Array).toString();
+      const { body } = (JSON.parse(text) as { content: { body: string } }).content;
+      if (!server.isOver) begun.push(body);
+      // Nothing is heard again of whoever is in the server's hands when it ends.
+      server.isOver ||= body === '2';
+      return server.isOver ? new Promise(() => undefined) : receive(pdu, options);
+    };
+    const untilItEnds = async (): Promise<string[]> => {
+      for (let turn = 0; turn < 10_000 && !server.isOver && subject.input.depths.events > 0; turn++)
+        await new Promise((resolve) => setImmediate(resolve));
+      const done = begun;
+      begun = [];
+      return done;
+    };
+    await subject.send(events);
+    assert.equal(await untilItEnds(), ['0', '1', '2']);
+    const starts: string[][] = [];
+    while (server.isOver && starts.length < 10) {
+      server.isOver = false;
+      await subject.start();
+      starts.push(await untilItEnds());
+    }
+    assert.equal(starts, [['1', '2'], ['2'], ['2'], ['3', '4']]);
+    assert.equal(
+      (await failuresOf(subject)).map(({ eventId, code }) => [eventId, code]),
+      [[bad.eventId, 'FEDERATION_INPUT_FATAL']],
+    );
+    // Others follow on it: it is not taken in when it comes as one that is missing, either.
+    await subject.settle();
+    assert.not(server.isOver);
+    assert.equal(
+      events.map((event) => subject.has(event)),
+      [true, true, false, true, true],
+    );
+    assert.is(subject.input.depths.events, 0);
+    await subject.close();
+  },
+);
+
 transactions('rooms do not wait for each other', async () => {
   const subject = await Subject.open();
   const event = await subject.say('here');

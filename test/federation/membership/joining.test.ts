@@ -2,68 +2,10 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Json, itemsOf, type TestUser, textOf } from '../../client/harness.js';
-import { type Network, network, type Site } from '../network.js';
+import { itemsOf, textOf } from '../../client/harness.js';
+import { Person, play, PUBLIC, v3 } from './people.js';
 
 const test = suite('federation/membership');
-
-const v3 = (parts: TemplateStringsArray, ...values: readonly string[]): string =>
-  parts.reduce((made, part, i) => `${made}${encodeURIComponent(values[i - 1] ?? '')}${part}`);
-
-/** A user at their server. */
-class Person {
-  constructor(
-    readonly net: Network,
-    readonly site: Site,
-    readonly user: TestUser,
-  ) {}
-
-  static async at(net: Network, which: number, name: string): Promise<Person> {
-    const site = net.site(which);
-    return new Person(net, site, await site.harness.user(name));
-  }
-
-  get userId() {
-    return this.user.userId;
-  }
-
-  /** A request that must be answered well. */
-  async ask(method: 'GET' | 'PUT' | 'POST', path: string, body: object = {}): Promise<Json> {
-    const answer = await this.answer(method, path, body);
-    if (answer.status !== 200)
-      throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  }
-
-  async answer(method: 'GET' | 'PUT' | 'POST', path: string, body: object = {}) {
-    const [plain = '', queryText = ''] = path.split('?');
-    const query = Object.fromEntries(new URLSearchParams(queryText));
-    return this.site.harness.call(this.user, method, plain, body, { query });
-  }
-
-  async createRoom(body: object): Promise<string> {
-    return textOf((await this.ask('POST', '/v3/createRoom', body))['room_id']);
-  }
-
-  async sync(since?: string): Promise<Json> {
-    return this.ask('GET', since === undefined ? '/v3/sync' : `/v3/sync?since=${encodeURIComponent(since)}`);
-  }
-
-  membershipOf(roomId: string, { userId }: Person): string | undefined {
-    return this.site.harness.home.engine.currentState(roomId).membership(userId);
-  }
-}
-
-async function play(servers: number, scene: (net: Network) => Promise<void>): Promise<void> {
-  const net = await network({ servers });
-  try {
-    await scene(net);
-  } finally {
-    await net.close();
-  }
-}
-
-const PUBLIC = { preset: 'public_chat', name: 'Theirs' };
 
 for (const version of ['1', '3', '6', '9', '10', '11', '12']) {
   test(`a room of version ${version} on another server is joined, and both servers have one state`, () =>

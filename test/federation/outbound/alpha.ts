@@ -128,14 +128,20 @@ export class Alpha {
     return this.from(other, member(user, 'leave'), roomId);
   }
 
-  /** An event of another server, as if it had come from there. */
-  async from({ name, stranger }: Other, template: LocalTemplate, roomId = this.roomId): Promise<Pdu> {
-    const { engine } = this.harness.home;
-    const event = buildLocalEvent(engine.core, roomId, template, {
+  /** An event as another server makes it. */
+  build({ name, stranger }: Other, template: LocalTemplate, roomId = this.roomId): Pdu {
+    return buildLocalEvent(this.harness.home.engine.core, roomId, template, {
       serverName: name,
       key: stranger.key,
       now: this.net.clock.now,
     });
+  }
+
+  /** An event of another server, as if it had come from there. */
+  async from(other: Other, template: LocalTemplate, roomId = this.roomId): Promise<Pdu> {
+    const { engine } = this.harness.home;
+    const { name } = other;
+    const event = this.build(other, template, roomId);
     await this.federation.keyRing.fetchFor([event.json], event.rules);
     const { verdict, reason } = await engine.receive(event.json, { from: name });
     if (verdict !== 'accepted') throw new Error(`${verdict}: ${reason}`);

@@ -198,6 +198,44 @@ test('a change of a device names the one before it, and tells the keys', async (
   await at.close();
 });
 
+test('presence is told for the sake of rooms with few servers, or not at all', async () => {
+  for (const presenceServersMax of [2, 0]) {
+    const at = await Alpha.open({ tuning: { sender: { presenceServersMax } } });
+    const [beta, gamma, delta] = [
+      await at.other(),
+      await at.other('gamma.test'),
+      await at.other('delta.test'),
+    ];
+    const small = await at.room();
+    for (const other of [beta, gamma]) await at.join(other, other.user, small);
+    await at.settle();
+    await at.harness.call(at.alice, 'PUT', `/v3/presence/${at.alice.userId}/status`, { presence: 'online' });
+    await at.settle();
+    const told = [beta, gamma, delta].map((other) => other.edus('m.presence').length);
+    assert.equal(told, presenceServersMax === 0 ? [0, 0, 0] : [1, 1, 0]);
+    await at.close();
+  }
+});
+
+test('a new name of a device is a change of it where it has keys, and no news where it is the same', async () => {
+  const at = await Alpha.open();
+  const beta = await at.other();
+  const { accounts, engine } = at.harness.home;
+  const { userId, deviceId } = at.alice;
+  const rename = (name: string) =>
+    at.harness.call(at.alice, 'PUT', `/v3/devices/${deviceId}`, { display_name: name });
+  await rename('Nobody knows it');
+  await engine.internal.write(accounts.deviceKeys.uploadRecords(userId, deviceId, keysOf(userId, deviceId)));
+  for (const name of ['Pocket', 'Pocket']) await rename(name);
+  await at.settle();
+  const told = beta.edus('m.device_list_update');
+  assert.is(told.length, 2);
+  assert.is(textOf(told[1]?.['device_display_name']), 'Pocket');
+  assert.equal(told[1]?.['prev_id'], [told[0]?.['stream_id']]);
+  assert.equal(told[1]?.['keys'], keysOf(userId, deviceId));
+  await at.close();
+});
+
 test('device changes that a server missed are told by one update that does not follow on the last', async () => {
   const at = await Alpha.open();
   const beta = await at.other();

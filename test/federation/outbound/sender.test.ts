@@ -5,8 +5,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { UserId } from '../../../src/event/ids.js';
 import { own } from '../../../src/event/json.js';
+import { relayRecord } from '../../../src/federation/outbound/fan-out.js';
 import { type LedgerRow } from '../../../src/federation/outbound/ledger.js';
-import { Alpha, member } from './alpha.js';
+import { ALPHA, Alpha, member } from './alpha.js';
 
 const test = suite('federation outbound sender');
 
@@ -56,7 +57,7 @@ test('events of others are not passed on, unless that is asked for, and then not
     [beta, gamma, delta].map(({ sent }) => sent.length),
     [0, 0, 0],
   );
-  await at.federation.sender.relay(eventId, [beta.name]);
+  await at.harness.home.engine.internal.write([relayRecord(eventId, [beta.name])]);
   await at.settle();
   assert.equal(
     [beta, gamma, delta].map(({ messages }) => messages),
@@ -64,6 +65,46 @@ test('events of others are not passed on, unless that is asked for, and then not
   );
   await at.close();
 });
+
+test('an event that was taken in for another server is passed on, also when all ends right after its commit', () =>
+  inFolder(async (folder) => {
+    const at = await Alpha.open({ folder });
+    const [beta, gamma] = [await at.other(), await at.other('gamma.test')];
+    const { store } = at.harness.home.engine;
+    const write = store.write.bind(store);
+    let isOver = false;
+    store.write = async (group) => {
+      if (isOver) throw new Error('the process is no more');
+      await write(group);
+      isOver = group.events.some(({ row }) => row.roomId === at.roomId);
+    };
+    const leave = at.build(beta, member(beta.user, 'leave'));
+    const path = `${encodeURIComponent(at.roomId)}/${encodeURIComponent(leave.eventId)}`;
+    const request = {
+      destination: ALPHA,
+      method: 'PUT',
+      uri: `/_matrix/federation/v2/send_leave/${path}`,
+      body: leave.json,
+      isSigned: true,
+      timeoutMs: 1_000,
+      bytesMax: 10_000,
+    } as const;
+    await at.net.transport(beta.name).send(request);
+    assert.ok(isOver);
+    await at.kill();
+    await at.settle();
+    const told = gamma.sent.flatMap(({ pdus }) => pdus.map((pdu) => own(pdu, 'state_key')));
+    assert.equal(told, [beta.user]);
+    assert.equal(beta.sent, [], 'who gave it does not get it');
+    assert.is(
+      (await at.net.transport(beta.name).send(request)).status,
+      200,
+      'it is taken once, and answered again',
+    );
+    await at.settle();
+    assert.is(gamma.sent.length, 1);
+    await at.close();
+  }));
 
 test('who is thrown out hears of that and of nothing after it', async () => {
   const at = await Alpha.open();

@@ -14,7 +14,7 @@ import {
 } from '../../../src/federation/transport/https-transport.js';
 import type { OutgoingRequest } from '../../../src/federation/transport.js';
 import { StateroomError } from '../../../src/lib/errors.js';
-import { Authority, type Certificate } from './certificates.js';
+import { Authority, type Certificate } from '../../../tools/peers/authority.js';
 
 const test = suite('federation/https-transport');
 

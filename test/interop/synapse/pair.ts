@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { eventually, MatrixUser } from '../matrix-user.js';
-import { RunningServer } from '../running-server.js';
-import { makeCertificates } from './certificates.js';
-import { synapsePython } from './install.js';
-import { RunningSynapse, type SynapseParts } from './running-synapse.js';
-import { freePort, Wire } from './wire.js';
+import { RunningServer } from '../../../tools/peers/running-server.js';
+import { makeCertificates } from '../../../tools/peers/certificates.js';
+import { synapsePython } from '../../../tools/peers/install-synapse.js';
+import { RunningSynapse, type SynapseParts } from '../../../tools/peers/running-synapse.js';
+import { freePort, Wire } from '../../../tools/peers/wire.js';
 
 /** The two servers, by the names that tests use for them. */
 export type Side = 'ours' | 'theirs';

@@ -72,6 +72,10 @@ class StateChain {
     return [...this.#entries.values()].map(({ seq }) => seq);
   }
 
+  stateIds(): EventId[] {
+    return [...this.#entries.keys()];
+  }
+
   /** Places in the store of the events of the chain, in commit order: cited before citing. */
   chainSeqs(): number[] {
     return [...this.#cited.keys()].sort((a, b) => a - b);
@@ -132,11 +136,16 @@ class StateChain {
   }
 }
 
-/** A state with its chain, by places in the store and by ids. */
+/** A state with its chain, by places in the store. */
 export interface ChainOfState {
   readonly stateSeqs: readonly number[];
   /** In commit order. */
   readonly chainSeqs: readonly number[];
+}
+
+/** The same by ids. */
+export interface IdsOfState {
+  readonly stateIds: readonly EventId[];
   readonly chainIds: readonly EventId[];
 }
 
@@ -151,9 +160,21 @@ export class AuthChains {
   }
 
   /** The events of a state, and all in the auth chains of them. O(k log n) for k differences from the last asked. */
-  async ofState(view: StateView): Promise<ChainOfState> {
+  ofState(view: StateView): Promise<ChainOfState> {
+    return this.#ofState(view, (chain) => ({ stateSeqs: chain.stateSeqs(), chainSeqs: chain.chainSeqs() }));
+  }
+
+  /** The same by ids: no event is read, nor the tree but for what differs. */
+  idsOfState(view: StateView): Promise<IdsOfState> {
+    return this.#ofState(view, (chain) => ({ stateIds: chain.stateIds(), chainIds: chain.chainIds() }));
+  }
+
+  /** @param read called in the turn in which the chain is that of the state */
+  async #ofState<T>(view: StateView, read: (chain: StateChain) => T): Promise<T> {
     const { roomId } = view;
-    const turn = (this.#turns.get(roomId) ?? Promise.resolve()).then(() => this.#ofState(view));
+    const turn = (this.#turns.get(roomId) ?? Promise.resolve()).then(async () =>
+      read(await this.#moved(view)),
+    );
     const settled = turn.catch(() => undefined);
     this.#turns.set(roomId, settled);
     try {
@@ -163,16 +184,12 @@ export class AuthChains {
     }
   }
 
-  async #ofState(view: StateView): Promise<ChainOfState> {
+  async #moved(view: StateView): Promise<StateChain> {
     const kept = this.#rooms.get(view.roomId);
     const chain = kept === undefined || kept.isBroken ? new StateChain(this.#store, view) : kept;
     await chain.moveTo(view);
     this.#rooms.set(view.roomId, chain, chain.size);
-    return {
-      stateSeqs: chain.stateSeqs(),
-      chainSeqs: chain.chainSeqs(),
-      chainIds: chain.chainIds(),
-    };
+    return chain;
   }
 
   /**

@@ -2,14 +2,13 @@
 //
 // Source: server-server API, GET /state/{roomId}, /state_ids/{roomId}, /event_auth/{roomId}/{eventId}.
 
-import type { JsonObject } from '../../../event/json.js';
-import type { EventId } from '../../../event/ids.js';
+import { Readable } from 'node:stream';
+import { utf8 } from '../../../lib/bytes.js';
 import type { StateView } from '../../../reader/state-view.js';
 import type { KnownEvent } from '../../../room/graph/known-events.js';
-import { idOfValue } from '../../../room/state/value.js';
 import { notFound } from '../../errors.js';
 import type { Federation } from '../../federation.js';
-import type { FederationRequest, FederationRoute, JsonText } from '../../route.js';
+import { type FederationRequest, type FederationRoute, JsonText } from '../../route.js';
 import { jsonWithEvents } from '../event-texts.js';
 import { param, requiredQuery } from '../request-fields.js';
 import { assertWhole, eventAsked, roomAskedBy, type ServedRoom } from '../rooms.js';
@@ -28,14 +27,11 @@ async function state(request: FederationRequest, federation: Federation): Promis
   ]);
 }
 
-async function stateIds(request: FederationRequest, federation: Federation): Promise<JsonObject> {
-  const { engine } = federation.parts;
+async function stateIds(request: FederationRequest, federation: Federation): Promise<JsonText> {
   const view = await stateAsked(request, federation);
-  const pduIds: EventId[] = [];
-  // Types and state keys are not asked for: the tree's own entries spare reading them.
-  for (const { value } of engine.reader.tree.scan(view.rootRef)) pduIds.push(idOfValue(value, view.rules));
-  const { chainIds } = await servingOf(engine).chains.ofState(view);
-  return { pdu_ids: pduIds, auth_chain_ids: chainIds };
+  const { stateIds, chainIds } = await servingOf(federation.parts.engine).chains.idsOfState(view);
+  const text = JSON.stringify({ pdu_ids: stateIds, auth_chain_ids: chainIds });
+  return new JsonText(Readable.from([utf8(text)]));
 }
 
 /** The state before the event in the query. @throws FederationError 403, 404 */

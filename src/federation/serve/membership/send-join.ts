@@ -39,7 +39,7 @@ async function sendJoin(request: FederationRequest, federation: Federation): Pro
   const room = await residentRoom(federation, roomId, request.origin);
   assertAuthorised(federation, room, pdu);
   const signed = engine.sign(pdu.json, pdu.rules.version);
-  const event = await takeIn(federation, request, signed, pdu.rules);
+  const event = await takeIn(federation, request, pdu, signed);
   return joinAnswer(federation, room, event, queryFlag(request, 'omit_members'));
 }
 

@@ -25,7 +25,7 @@ const SHOWN_TYPES = [
 async function sendLeave(request: FederationRequest, federation: Federation): Promise<JsonObject> {
   const room = await residentRoom(federation, param(request, 'roomId'), request.origin);
   const { pdu } = await signedMembership(request, federation, room, 'leave');
-  await takeIn(federation, request, pdu.json, pdu.rules);
+  await takeIn(federation, request, pdu);
   return {};
 }
 
@@ -34,7 +34,7 @@ async function sendKnock(request: FederationRequest, federation: Federation): Pr
   const room = await residentRoom(federation, param(request, 'roomId'), request.origin);
   assertKnockable(room);
   const { pdu } = await signedMembership(request, federation, room, 'knock');
-  const { roots } = await takeIn(federation, request, pdu.json, pdu.rules);
+  const { roots } = await takeIn(federation, request, pdu);
   const view = room.view.at(roots?.after ?? room.view.rootRef);
   const events = SHOWN_TYPES.flatMap((type) => {
     const id = view.get(type);

@@ -5,8 +5,10 @@
 // received events".
 
 import { canonicalJson } from '../../../event/canonical.js';
+import type { VerdictCode } from '../../../core/outcome.js';
 import { parseUserId, serverOf } from '../../../event/ids.js';
 import { type JsonObject, own } from '../../../event/json.js';
+import type { Pdu } from '../../../event/pdu.js';
 import { receiveJson, type ReceivedPdu } from '../../../event/receive.js';
 import type { RoomVersionRules } from '../../../event/rules.js';
 import { verifySigned } from '../../../event/verify.js';
@@ -14,6 +16,7 @@ import { StateroomError } from '../../../lib/errors.js';
 import type { KnownEvent } from '../../../room/graph/known-events.js';
 import { forbidden, invalidParam } from '../../errors.js';
 import type { Federation } from '../../federation.js';
+import { relayRecord } from '../../outbound/fan-out.js';
 import type { FederationRequest } from '../../route.js';
 import { param } from '../request-fields.js';
 import type { ServedRoom } from '../rooms.js';
@@ -82,25 +85,37 @@ function withoutUnsigned(json: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(json).filter(([name]) => name !== 'unsigned'));
 }
 
+/** Verdicts on an event that is well made, and not allowed. */
+const NOT_ALLOWED: ReadonlySet<string> = new Set<VerdictCode>([
+  'AUTH_EVENTS_INVALID',
+  'AUTH_BY_AUTH_EVENTS',
+  'AUTH_BY_STATE_BEFORE',
+  'AUTH_BY_CURRENT_STATE',
+]);
+
 /**
- * Takes an event into its room, and tells the room's other servers.
+ * Takes an event into its room; in the same commit it is noted that the room's other servers are to be told.
+ * @param event the event as it is taken in: with our signature, where that is needed
  * @returns the event as it is known now; the same again when it is sent twice
  * @throws FederationError 403 where the rules do not allow it, 400 where it cannot be placed
  */
 export async function takeIn(
-  { parts: { engine }, sender }: Federation,
+  { parts: { engine } }: Federation,
   { origin }: FederationRequest,
-  event: JsonObject,
-  rules: RoomVersionRules,
+  { eventId, rules, json, content }: Pdu,
+  event: JsonObject = json,
 ): Promise<KnownEvent> {
-  const verdict = await engine.receive(canonicalJson(event, rules), { from: origin });
-  const { eventId } = verdict;
+  // A join is in its own answer. Others may not be in what the server gets that joins at the same time.
+  const except = own(content, 'membership') === 'join' ? [origin] : [];
+  const alongside = [relayRecord(eventId, except)];
+  const verdict = await engine.receive(canonicalJson(event, rules), { from: origin, alongside });
   const outcome = verdict.verdict === 'duplicate' ? verdict.known : verdict.verdict;
-  if (outcome === 'rejected' || outcome === 'soft_failed') throw forbidden(`Not allowed: ${verdict.reason}`);
-  const known = eventId === undefined ? undefined : engine.reader.events.get(eventId);
+  if (outcome === 'rejected' || outcome === 'soft_failed' || NOT_ALLOWED.has(verdict.code)) {
+    throw forbidden(`Not allowed: ${verdict.reason}`);
+  }
+  const known = engine.reader.events.get(eventId);
   if (outcome !== 'accepted' || known?.roots === undefined) {
     throw invalidParam(`The event is not taken: ${verdict.reason}`);
   }
-  if (verdict.verdict === 'accepted') await sender.relay(known.pdu.eventId, [origin]);
   return known;
 }

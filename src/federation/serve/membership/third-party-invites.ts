@@ -6,9 +6,11 @@
 //
 // Source: server-server API, "Third-party invites".
 
-import { canonicalJson } from '../../../event/canonical.js';
-import { parseUserId, serverOf, type UserId } from '../../../event/ids.js';
+import { randomBytes } from 'node:crypto';
+import { parseUserId, serverOf, type ServerName, type UserId } from '../../../event/ids.js';
 import { isArray, isObject, type JsonObject, own } from '../../../event/json.js';
+import { parsePdu } from '../../../event/parse.js';
+import { toBase64Url } from '../../../lib/base64.js';
 import { StateroomError } from '../../../lib/errors.js';
 import {
   badJson,
@@ -19,6 +21,7 @@ import {
   notFound,
 } from '../../errors.js';
 import type { Federation } from '../../federation.js';
+import { relayRecord } from '../../outbound/fan-out.js';
 import type { FederationRequest, FederationRoute } from '../../route.js';
 import { bodyObject, bodyText, localUser, param, userIdOf } from '../request-fields.js';
 import { namedRoom, residentRoom } from '../rooms.js';
@@ -81,28 +84,40 @@ async function followUp(federation: Federation, target: UserId, invite: JsonObje
   if (typeof roomId !== 'string' || sender === undefined || thirdParty === undefined) return;
   const content = { membership: 'invite', third_party_invite: thirdParty };
   const row = namedRoom(engine, roomId);
+  const isOurs = serverOf(sender) === serverName;
   if (row !== undefined && servingOf(engine).members.of(engine.currentState(roomId)).has(serverName)) {
     const draft = engine.draft(row.roomId, { type: 'm.room.member', sender, stateKey: target, content });
-    if (!draft.allowed.ok) return;
-    await engine.receive(canonicalJson(engine.sign(draft.event, row.version), draft.rules));
-  } else if (serverOf(sender) !== serverName) {
+    if (!draft.allowed.ok) throw forbidden(draft.allowed.reason);
+    // Ids of the first versions name a server, which has to sign.
+    const named = own(draft.event, 'event_id') === undefined ? {} : { event_id: newEventId(serverName) };
+    const event = parsePdu(engine.sign({ ...draft.event, ...named }, row.version), draft.rules);
+    // What users of other servers send is not passed on by itself.
+    const alongside = isOurs ? [] : [relayRecord(event.eventId, [])];
+    const { verdict, reason } = await engine.receive(event.json, { alongside });
+    if (verdict !== 'accepted') throw forbidden(reason);
+  } else if (!isOurs) {
     const path = `/_matrix/federation/v1/exchange_third_party_invite/${encodeURIComponent(roomId)}`;
     const event = { type: 'm.room.member', room_id: roomId, sender, state_key: target, content };
     await federation.remote.put(serverOf(sender), path, event);
   }
 }
 
-/** What of a third-party invite goes into the event. */
+/** What of a third-party invite goes into the event; `signed` as it is, for nothing of it may be missing. */
 function thirdPartyOf(invite: JsonObject): JsonObject | undefined {
   const [name, signed] = [own(invite, 'display_name'), own(invite, 'signed')];
   if (typeof name !== 'string' || !isObject(signed)) return undefined;
   const [mxid, token, signatures] = ['mxid', 'token', 'signatures'].map((key) => own(signed, key));
   if (typeof mxid !== 'string' || typeof token !== 'string' || !isObject(signatures)) return undefined;
-  return { display_name: name, signed: { mxid, token, signatures } };
+  return { display_name: name, signed };
+}
+
+function newEventId(serverName: ServerName): string {
+  return `$${toBase64Url(randomBytes(13))}:${serverName}`;
 }
 
 /** What another server did not do, or our rules or its form did not allow. @throws what is neither */
 function refusalOf(error: unknown): FederationError {
+  if (error instanceof FederationError) return error;
   if (isRemoteFailure(error)) {
     return new FederationError(502, 'M_UNKNOWN', 'The server of the invited user did not sign the invite.');
   }

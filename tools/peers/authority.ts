@@ -1,4 +1,4 @@
-// A certificate authority of the tests, and certificates under it: X.509 written out in DER, signed by node:crypto.
+// A certificate authority of a test network, and certificates under it: X.509 written out in DER, signed by node:crypto.
 //
 // Source: RFC 5280, section 4.1 and 4.2.1; RFC 5758, section 3.2 (ecdsa-with-SHA256).
 

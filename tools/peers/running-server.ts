@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -108,6 +109,12 @@ export class RunningServer {
     this.#child.kill('SIGKILL');
     await this.#ended;
     if (!this.#keepsFolder) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** The most memory that the process had so far, where the operating system tells (Linux). */
+  async rssBytesMax(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child.pid ?? 0}/status`, 'utf8');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   }
 
   /** Everything it logged. */

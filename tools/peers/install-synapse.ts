@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** What this suite was written against. */
+/** What the tests beside Synapse were written against. */
 export const SYNAPSE_VERSION = '1.163.2';
 
 const INSTALL_MS_MAX = 600_000;

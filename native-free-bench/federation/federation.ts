@@ -1,0 +1,23 @@
+// Federation by real HTTPS between processes on one machine, against the least that must be done for it:
+// verifying the same signatures on all cores, in the same run.
+
+import type { BenchContext } from '../context.js';
+import type { Findings } from '../report/report.js';
+import { temporaryFolder } from '../stores.js';
+import { measureFullJoin } from './full-join.js';
+import { measureInbound } from './inbound.js';
+
+export async function measureFederation(context: BenchContext): Promise<Findings> {
+  const { path, remove } = await temporaryFolder();
+  try {
+    const inbound = await measureInbound(context, path);
+    const join = await measureFullJoin(context, path);
+    return {
+      series: [],
+      targets: [...join.targets, ...inbound.targets],
+      remarks: [...join.remarks, ...inbound.remarks],
+    };
+  } finally {
+    await remove();
+  }
+}
