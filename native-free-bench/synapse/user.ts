@@ -72,11 +72,11 @@ export class User {
     let token = since;
     while (left.size > 0) {
       const path = `/v3/sync?timeout=30000&since=${token}&filter=${encodeURIComponent(filterOf(limit))}`;
-      const answer = (await this.call('GET', path)) as unknown as SyncAnswer;
+      const answer: SyncAnswer = await this.call('GET', path);
       for (const [roomId, { timeline }] of Object.entries(answer.rooms?.join ?? {})) {
         if (timeline.events.some(({ event_id }) => event_id === left.get(roomId))) left.delete(roomId);
       }
-      token = answer.next_batch;
+      token = answer.next_batch ?? token;
     }
     return token;
   }
@@ -96,7 +96,7 @@ export class User {
 }
 
 interface SyncAnswer {
-  readonly next_batch: string;
+  readonly next_batch?: string;
   readonly rooms?: {
     readonly join?: Readonly<
       Record<string, { readonly timeline: { readonly events: readonly { readonly event_id: string }[] } }>

@@ -7,9 +7,9 @@
 // A room is forgotten together with the membership that was current then: another one brings it back.
 
 import type { Engine } from '../engine/engine.js';
+import { changedRooms, Follower } from '../engine/follower.js';
 import type { EventId, RoomId, UserId } from '../event/ids.js';
 import { INTERNAL_VERSION } from '../event/rules.js';
-import { toError } from '../lib/errors.js';
 import { MEMBER_TYPE } from '../room/state/key.js';
 import type { Membership } from '../room/state/value.js';
 import type { RootRef } from '../tree/types.js';
@@ -33,15 +33,7 @@ export class Memberships {
   readonly #roots = new Map<RoomId, RootRef>();
   readonly #byUser = new Map<UserId, Map<RoomId, UserMembership>>();
   readonly #byRoom = new Map<RoomId, Map<UserId, UserMembership>>();
-  readonly #ending = new AbortController();
-  #position = 0;
-  #waiting: {
-    readonly seq: number;
-    readonly resolve: () => void;
-    readonly reject: (error: Error) => void;
-  }[] = [];
-  #failure: Error | undefined;
-  #following: Promise<void> = Promise.resolve();
+  #follower: Follower | undefined;
 
   private constructor(parts: AccountParts, outside: OutsideRooms) {
     this.#parts = parts;
@@ -53,26 +45,23 @@ export class Memberships {
   static async open(parts: AccountParts, outside: OutsideRooms): Promise<Memberships> {
     const memberships = new Memberships(parts, outside);
     const { reader, watermark } = parts.engine;
-    memberships.#position = watermark;
     for await (const room of reader.rooms()) {
       if (room.version !== INTERNAL_VERSION) memberships.#update(room.roomId);
     }
-    memberships.#following = memberships.#follow();
+    memberships.#follower = new Follower(parts.engine, watermark, (group) => {
+      for (const roomId of changedRooms(group)) memberships.#update(roomId);
+    });
     return memberships;
   }
 
   /** Ends the following of what is committed. */
   async close(): Promise<void> {
-    this.#ending.abort();
-    await this.#following;
+    await this.#follower?.close();
   }
 
   /** Resolves when all that is committed now is in the index. */
   async caughtUp(): Promise<void> {
-    const seq = this.#engine.watermark;
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#position >= seq) return;
-    await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));
+    await this.#follower?.reached();
   }
 
   /**
@@ -128,29 +117,6 @@ export class Memberships {
   #isRoom(roomId: RoomId): boolean {
     const room = this.#engine.store.room(roomId);
     return room !== undefined && room.version !== INTERNAL_VERSION;
-  }
-
-  async #follow(): Promise<void> {
-    try {
-      const released = this.#engine.released({ after: this.#position, signal: this.#ending.signal });
-      for await (const { seqLast, events } of released) {
-        const changed = events.filter(({ row }) => row.roomVersion !== INTERNAL_VERSION);
-        for (const roomId of new Set(changed.map(({ row }) => row.roomId))) this.#update(roomId);
-        this.#moveTo(seqLast);
-      }
-    } catch (error) {
-      this.#failure = toError(error);
-      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
-      return;
-    }
-    for (const { resolve } of this.#waiting.splice(0)) resolve();
-  }
-
-  #moveTo(seq: number): void {
-    this.#position = seq;
-    const due = this.#waiting.filter((waiting) => waiting.seq <= seq);
-    this.#waiting = this.#waiting.filter((waiting) => waiting.seq > seq);
-    for (const { resolve } of due) resolve();
   }
 
   /** Brings a room's members in line with its current state. */

@@ -113,7 +113,8 @@ export class MatrixUser {
   /** The room's state as this user's server tells it: event ids by type and state key. */
   async state(roomId: string): Promise<Record<string, string>> {
     const path = `/v3/rooms/${encodeURIComponent(roomId)}/state`;
-    const events = (await this.call('GET', path)) as unknown as readonly SeenEvent[];
+    const events: unknown = await this.call('GET', path);
+    if (!isEvents(events)) throw new Error(`the state of ${roomId} is no list`);
     const entries = events.map(({ type, state_key, event_id }) => [`${type} ${state_key ?? ''}`, event_id]);
     return Object.fromEntries(entries.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))) as Record<
       string,
@@ -187,6 +188,10 @@ export class MatrixUser {
     this.presence.push(...(answer.presence?.events ?? []));
     for (const userId of answer.device_lists?.changed ?? []) this.changedDevices.add(userId);
   }
+}
+
+function isEvents(answer: unknown): answer is readonly SeenEvent[] {
+  return Array.isArray(answer);
 }
 
 interface SyncAnswer {

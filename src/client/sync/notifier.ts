@@ -10,12 +10,13 @@ import type { Accounts } from '../../account/accounts.js';
 import { DEVICE_LIST } from '../../account/device-lists.js';
 import { userRoom } from '../../account/parts.js';
 import { RECEIPT, receiptOf, roomOfReceipts } from '../../account/receipts.js';
+import type { ReleasedGroup } from '../../core/release.js';
 import type { Engine } from '../../engine/engine.js';
+import { Follower } from '../../engine/follower.js';
 import type { RoomId, UserId } from '../../event/ids.js';
 import { isRemoval } from '../../event/internal.js';
 import type { Pdu } from '../../event/pdu.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
-import { toError } from '../../lib/errors.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import { isBackfilled, type KnownEvent } from '../../room/graph/known-events.js';
 import type { Ephemeral, EphemeralChange } from '../ephemeral.js';
@@ -112,17 +113,9 @@ export class Notifier {
   readonly #listeners = new Map<UserId, Set<Listener>>();
   /** Users who listen, by their internal room. */
   readonly #usersByRoom = new Map<RoomId, UserId>();
-  readonly #ending = new AbortController();
   readonly #unsubscribe: () => void;
   readonly #sweeper: NodeJS.Timeout;
-  readonly #following: Promise<void>;
-  #waiting: {
-    readonly seq: number;
-    readonly resolve: () => void;
-    readonly reject: (error: Error) => void;
-  }[] = [];
-  #position: number;
-  #failure: Error | undefined;
+  readonly #follower: Follower;
 
   /** Follows the engine from now on, until it is closed. Close it before the accounts. */
   constructor(parts: NotifierParts) {
@@ -130,10 +123,10 @@ export class Notifier {
     this.moments = new RoomMoments(parts.engine);
     this.summaries = new Summaries(parts.engine, this.moments);
     this.unread = new UnreadCounts(parts.engine, parts.accounts, this.moments);
-    this.#position = parts.engine.watermark;
     this.#unsubscribe = parts.ephemeral.subscribe((change) => this.#onEphemeral(change));
     this.#sweeper = setInterval(() => parts.ephemeral.sweep(), SWEEP_EVERY_MS).unref();
-    this.#following = this.#follow();
+    this.#follower = new Follower(parts.engine, parts.engine.watermark, (group) => this.#take(group));
+    void this.#follower.ended().then(() => this.#endAll());
   }
 
   /** Long polls that are open. */
@@ -152,7 +145,7 @@ export class Notifier {
       this.#listeners.delete(userId);
       this.#usersByRoom.delete(userRoom(userId));
     });
-    if (this.#ending.signal.aborted) listener.end();
+    if (this.#follower.isEnding) listener.end();
     listeners.add(listener);
     this.#listeners.set(userId, listeners);
     this.#usersByRoom.set(userRoom(userId), userId);
@@ -167,50 +160,34 @@ export class Notifier {
   /** Resolves when everything up to a seq was followed: whoever saw it committed finds it told. */
   async reached(seq: number): Promise<void> {
     await this.#parts.accounts.memberships.caughtUp();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#position >= seq || this.#ending.signal.aborted) return;
-    await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));
+    await this.#follower.reached(seq);
   }
 
   /** Answers everybody who waits, and ends. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#unsubscribe();
-    this.#ending.abort();
-    await this.#following;
+    await this.#follower.close();
   }
 
-  async #follow(): Promise<void> {
+  async #take({ events }: ReleasedGroup): Promise<void> {
     const { engine, accounts } = this.#parts;
-    try {
-      const released = engine.released({ after: this.#position, signal: this.#ending.signal });
-      for await (const { seqLast, events } of released) {
-        await accounts.memberships.caughtUp();
-        const concerned = { rooms: new Set<RoomId>(), users: new Set<UserId>() };
-        for (const { seq, row } of events) {
-          const event = engine.reader.events.at(seq);
-          if (event === undefined) continue;
-          this.moments.note(event);
-          if (row.roomVersion === INTERNAL_VERSION) await this.#addOfRecord(event, concerned);
-          else this.#addOfEvent(event, concerned);
-        }
-        this.#moveTo(seqLast);
-        for (const roomId of concerned.rooms) this.wakeRoom(roomId);
-        for (const userId of concerned.users) this.wake(userId);
-      }
-    } catch (error) {
-      this.#failure = toError(error);
-      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+    await accounts.memberships.caughtUp();
+    const concerned = { rooms: new Set<RoomId>(), users: new Set<UserId>() };
+    for (const { seq, row } of events) {
+      const event = engine.reader.events.at(seq);
+      if (event === undefined) continue;
+      this.moments.note(event);
+      if (row.roomVersion === INTERNAL_VERSION) await this.#addOfRecord(event, concerned);
+      else this.#addOfEvent(event, concerned);
     }
-    for (const { resolve } of this.#waiting.splice(0)) resolve();
-    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.end();
+    for (const roomId of concerned.rooms) this.wakeRoom(roomId);
+    for (const userId of concerned.users) this.wake(userId);
   }
 
-  #moveTo(seq: number): void {
-    this.#position = seq;
-    const due = this.#waiting.filter((waiting) => waiting.seq <= seq);
-    this.#waiting = this.#waiting.filter((waiting) => waiting.seq > seq);
-    for (const { resolve } of due) resolve();
+  /** There is nothing more to wait for. */
+  #endAll(): void {
+    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener.end();
   }
 
   #addOfEvent(event: KnownEvent, { rooms, users }: Concerned): void {
@@ -253,9 +230,8 @@ export class Notifier {
       return;
     }
     this.wake(change.userId);
-    this.#wakeWhoShares(change.userId).catch((error: unknown) => {
-      this.#failure ??= toError(error);
-    });
+    // It fails where the memberships cannot be followed any more, of which the next sync is told.
+    this.#wakeWhoShares(change.userId).catch(() => undefined);
   }
 
   async #wakeWhoShares(userId: UserId): Promise<void> {

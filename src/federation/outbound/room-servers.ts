@@ -6,9 +6,9 @@
 // index shows.
 
 import type { Engine } from '../../engine/engine.js';
+import { changedRooms, Follower } from '../../engine/follower.js';
 import { type RoomId, serverOf, type ServerName, type UserId } from '../../event/ids.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
-import { toError } from '../../lib/errors.js';
 import type { StateView } from '../../reader/state-view.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { RootRef } from '../../tree/types.js';
@@ -30,12 +30,6 @@ interface Entry {
   readonly counts: Map<ServerName, number>;
 }
 
-interface Waiting {
-  readonly seq: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
 export interface RoomServersParts {
   readonly engine: Engine;
   readonly serverName: ServerName;
@@ -49,11 +43,7 @@ export class RoomServers {
   readonly #rooms = new Map<RoomId, Entry>();
   readonly #byServer = new Map<ServerName, Set<RoomId>>();
   readonly #listeners = new Set<RoomServersListener>();
-  readonly #ending = new AbortController();
-  #position = 0;
-  #waiting: Waiting[] = [];
-  #failure: Error | undefined;
-  #following: Promise<void> = Promise.resolve();
+  #follower: Follower | undefined;
 
   private constructor({ engine, serverName }: RoomServersParts) {
     this.#engine = engine;
@@ -64,18 +54,18 @@ export class RoomServers {
   static async open(parts: RoomServersParts): Promise<RoomServers> {
     const index = new RoomServers(parts);
     const { reader, watermark } = parts.engine;
-    index.#position = watermark;
     for await (const room of reader.rooms()) {
       if (room.version !== INTERNAL_VERSION) index.#update(room.roomId);
     }
-    index.#following = index.#follow();
+    index.#follower = new Follower(parts.engine, watermark, (group) => {
+      for (const roomId of changedRooms(group)) index.#update(roomId);
+    });
     return index;
   }
 
   /** Ends the following of what is committed. */
   async close(): Promise<void> {
-    this.#ending.abort();
-    await this.#following;
+    await this.#follower?.close();
   }
 
   /** Calls the listener back; returns how to stop that. */
@@ -86,10 +76,7 @@ export class RoomServers {
 
   /** Resolves when all that is committed now is in the index. */
   async caughtUp(): Promise<void> {
-    const seq = this.#engine.watermark;
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#position >= seq) return;
-    await new Promise<void>((resolve, reject) => this.#waiting.push({ seq, resolve, reject }));
+    await this.#follower?.reached();
   }
 
   /** Other servers that are in the room. */
@@ -131,29 +118,6 @@ export class RoomServers {
     const servers = new Set<ServerName>();
     for (const [server, joined] of counts) if (joined > 0 && server !== this.#serverName) servers.add(server);
     return servers;
-  }
-
-  async #follow(): Promise<void> {
-    try {
-      const released = this.#engine.released({ after: this.#position, signal: this.#ending.signal });
-      for await (const { seqLast, events } of released) {
-        const changed = events.filter(({ row }) => row.roomVersion !== INTERNAL_VERSION);
-        for (const roomId of new Set(changed.map(({ row }) => row.roomId))) this.#update(roomId);
-        this.#moveTo(seqLast);
-      }
-    } catch (error) {
-      this.#failure = toError(error);
-      for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
-      return;
-    }
-    for (const { resolve } of this.#waiting.splice(0)) resolve();
-  }
-
-  #moveTo(seq: number): void {
-    this.#position = seq;
-    const due = this.#waiting.filter((waiting) => waiting.seq <= seq);
-    this.#waiting = this.#waiting.filter((waiting) => waiting.seq > seq);
-    for (const { resolve } of due) resolve();
   }
 
   #update(roomId: RoomId): void {

@@ -8,7 +8,7 @@ import { rulesOf } from '../../../src/event/rules.js';
 import { createSigningKey } from '../../../src/event/signing.js';
 import { v3 } from '../rooms.js';
 import type { TestUser } from '../harness.js';
-import { nextOf, Scene } from './support.js';
+import { eventsOf, leftIn, nextOf, Scene } from './support.js';
 
 const test = suite('sync: rooms that this server is not in');
 
@@ -90,8 +90,7 @@ test('one that came to nothing is told as a room left, and older ones only to wh
     const event = memberEvent(CAROL, alice.userId, { membership: 'leave' });
     await outside.set(alice.userId, { ...invite(alice), membership: 'leave', event });
     const sync = await scene.sync(alice, { since });
-    const [left] = (sync['rooms']?.['leave']?.[ROOM]?.['timeline']?.['events'] ??
-      []) as unknown as JsonObject[];
+    const [left] = eventsOf(leftIn(sync, ROOM), 'timeline');
     assert.is(left?.['event_id'], event.eventId);
     assert.is((await scene.sync(alice))['rooms'], undefined);
     const whole = await scene.sync(alice, {}, { room: { include_leave: true } });
