@@ -5,7 +5,8 @@
 //
 // Everything between leaving the lane and entering the writer is one synchronous call, so it needs no locks.
 
-import type { RoomId } from '../event/ids.js';
+import type { EventId, RoomId } from '../event/ids.js';
+import { parseInternalEvent } from '../event/internal.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { equalBytes } from '../lib/bytes.js';
@@ -15,11 +16,13 @@ import { Horizon, type HorizonLimits } from '../room/graph/horizon.js';
 import type { KnownEvents } from '../room/graph/known-events.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import type { StateResolver, TraceRecord } from '../room/graph/state-resolver.js';
+import type { GroupEvent } from '../store/commit-group.js';
 import type { Store } from '../store/store.js';
 import type { StateTree } from '../tree/tree.js';
 import { address, type Incoming } from './conform.js';
 import { type CommitPath, openCommitPath } from './commit-path.js';
 import { Decider, type Settle } from './decider.js';
+import { type CompletionOutcome, Completions } from './completions.js';
 import { CoreClosedError } from './errors.js';
 import { type HistoryBatch, oldestFirst } from './history.js';
 import { InternalHistory } from './internal-history.js';
@@ -29,6 +32,7 @@ import type { VerifiedEvent } from './judge.js';
 import { Lane } from './lane.js';
 import { VERDICT_CODES, type Verdict, type VerdictCounts } from './outcome.js';
 import { type CoreObserver, observed } from './observer.js';
+import { PARTIAL_ROOM, partialRecord, PartialStates } from './partial-states.js';
 import type { Refusal } from './refusal.js';
 import { Release } from './release.js';
 import type { CheckedPdu, Verifier } from './verifier.js';
@@ -102,6 +106,9 @@ export class Core {
   readonly internal: InternalRooms;
   /** What these replaced, to be collected. */
   readonly history: InternalHistory;
+  /** Which states are known to be incomplete. */
+  readonly partial: PartialStates;
+  readonly #completions: Completions;
   readonly #verifier: Verifier;
   readonly #now: () => number;
   readonly #observer: CoreObserver | undefined;
@@ -122,6 +129,7 @@ export class Core {
     const path: CommitPath = openCommitPath(store, tree, {
       onCommit: (seq, events) => {
         if (path.writer.pending === 0) path.rooms.trim();
+        notePartial(this.partial, events);
         this.release.advance(seq, events);
       },
       onStateReset: parts.onStateReset,
@@ -141,6 +149,19 @@ export class Core {
       writer: this.writer,
       callBack: (roomId, position) => this.#callBack(roomId, position),
       onLateVerdict: parts.onLateVerdict ?? (() => undefined),
+      // It lands in the event's commit group: when that cannot be written, the event's caller is told.
+      onPartial: (event) =>
+        void this.internal.write([partialRecord(event, parts.now())]).catch(() => undefined),
+    });
+    this.partial = new PartialStates({ ...path, write: (records) => this.internal.write(records) });
+    this.#completions = new Completions({
+      ...path,
+      store,
+      internal: this.internal,
+      numbers: { place: () => path.writer.nextSeq(), record: () => path.writer.nextSeq() },
+      recording: this.#decider.recording,
+      inTurn: (roomId, work) => this.#inTurn(roomId, work),
+      now: parts.now,
     });
   }
 
@@ -233,6 +254,18 @@ export class Core {
     await this.release.caughtUp();
     const bytes = events.reduce((sum, { length }) => sum + length, 0);
     return this.#inside(Math.min(bytes, IN_FLIGHT_BYTES_MAX / 2), () => this.#receiveHistory(events, batch));
+  }
+
+  /**
+   * Completes the state before an event, which was known to be incomplete: all that rests on it is judged again, and
+   * the room is as if the whole state had been given at once.
+   * @param ids all of the state, by ids of known events
+   * @throws CORE_STATE_INCOMPLETE, naming some that are not known; CORE_STATE_REFUSED when it cannot be the state
+   *   there; ROOM_RESOLUTION_TOO_LARGE: then all is as it was; CORE_CLOSED; STORE_WRITE_FAILED
+   */
+  async completeState(eventId: EventId, ids: Iterable<EventId>): Promise<CompletionOutcome> {
+    this.#checkOpen();
+    return this.#completions.complete(eventId, ids);
   }
 
   async #receiveHistory(events: readonly Uint8Array[], batch: HistoryBatch): Promise<readonly Verdict[]> {
@@ -418,6 +451,15 @@ export class Core {
     this.#lane(roomId).add({ kind: 'ready', position }, (error) => {
       this.#failure ??= toError(error);
     });
+  }
+}
+
+/** Tells of records of incomplete states, and of rooms whose state may be whole now. */
+function notePartial(partial: PartialStates, events: readonly GroupEvent[]): void {
+  for (const { row, seq, stateKey } of events) {
+    if (row.roomId === PARTIAL_ROOM && stateKey !== undefined) {
+      partial.noted(stateKey as EventId, parseInternalEvent(row.bytes).content, seq);
+    } else partial.roomMoved(row.roomId);
   }
 }
 

@@ -11,6 +11,7 @@ import type { Room } from '../room/graph/room.js';
 import { ResolutionTooLargeError } from '../room/resolution/errors.js';
 import type { QueueChange } from '../store/commit-group.js';
 import type { Store } from '../store/store.js';
+import type { RecordedEvent } from './completion.js';
 import { chainOf, givenStateOf, groupEvent, knownEvent, withRoomState } from './decision.js';
 import type { Judge, Judgement, VerifiedEvent } from './judge.js';
 import { MISSING_MAX, noVerdicts, VERDICT_CODES, type Verdict, type VerdictKind } from './outcome.js';
@@ -33,6 +34,8 @@ export interface DeciderParts {
   readonly callBack: (roomId: RoomId, position: number) => void;
   /** What became of an event that was answered `waiting` before. */
   readonly onLateVerdict: (verdict: Verdict) => void;
+  /** An event whose given state is incomplete is stored: what this writes lands with it. */
+  readonly onPartial: (event: VerifiedEvent) => void;
 }
 
 export class Decider {
@@ -41,6 +44,8 @@ export class Decider {
   readonly #unwritten = new Map<number, HorizonRow>();
   /** Final verdicts so far. */
   readonly counts = noVerdicts();
+  /** Events that get a place in rooms that have an entry here are added to it, in order. */
+  readonly recording = new Map<RoomId, RecordedEvent[]>();
 
   constructor(parts: DeciderParts) {
     this.#parts = parts;
@@ -277,6 +282,8 @@ export class Decider {
       queues,
       settle: settling({ ...verdict, seq, ...(rule === undefined ? {} : { rule }) }, settle),
     });
+    if (!placed.isOutlier) this.recording.get(pdu.roomId)?.push({ seq, bytes: event.bytes });
+    if (placed.isPartial && event.givenState !== undefined) this.#parts.onPartial(event);
     for (const position of horizon.arrived(pdu.eventId, !placed.isOutlier)) callBack(pdu.roomId, position);
   }
 

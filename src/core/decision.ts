@@ -4,10 +4,10 @@ import type { EventId } from '../event/ids.js';
 import { isObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { equalBytes } from '../lib/bytes.js';
-import { isBackfilled, type KnownEvent, type KnownEvents } from '../room/graph/known-events.js';
+import { firstVerdict, isBackfilled, type KnownEvent, type KnownEvents } from '../room/graph/known-events.js';
 import type { Room } from '../room/graph/room.js';
 import type { GroupEvent } from '../store/commit-group.js';
-import type { ChainRow, GivenState } from '../store/records.js';
+import type { ChainRow, GivenState, StoredVerdict } from '../store/records.js';
 import type { Judgement, VerifiedEvent } from './judge.js';
 
 type Stored = Extract<Judgement, { kind: 'stored' }>;
@@ -31,11 +31,13 @@ export function knownEvent(
     code: judgement.code,
     reason: judgement.reason,
     isOutlier: judgement.roots === undefined,
-    isPartial: judgement.isPartial === true,
+    isPartial: judgement.roots?.isPartial === true,
+    wasPartial: judgement.roots?.isPartial === true,
     isRedacted: event.isRedacted,
     hasGivenState: event.givenState !== undefined,
     rewrites: event.rewrites === true,
     timelineOrder: isHistory ? (event.timelineOrder ?? room.timelineFirst - 1) : undefined,
+    revisions: [],
     receivedFrom: event.receivedFrom,
     receivedAt: event.receivedAt,
     roots: judgement.roots,
@@ -55,15 +57,34 @@ export type Citations = Pick<KnownEvents, 'chainSeqOf' | 'newestCiter'>;
 
 /**
  * Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on,
- * and for those that were outliers, whose chain was stored then.
+ * and for those that were outliers, whose chain was stored then. It is stored with the event, so it is the first
+ * verdict that counts: one that lets it be cited only later has its chain stored then, see `revisedChainOf`.
  */
 export function chainOf(
-  event: Pick<KnownEvent, 'pdu' | 'verdict' | 'outlierSeq'>,
+  event: Pick<KnownEvent, 'pdu' | 'verdict' | 'code' | 'reason' | 'outlierSeq' | 'revisions'>,
   known: Citations,
 ): ChainRow | undefined {
-  const { pdu, verdict, outlierSeq } = event;
-  if (outlierSeq !== undefined) return undefined;
-  if (pdu.stateKey === undefined || pdu.rules.isInternal || verdict === 'rejected') return undefined;
+  const isCitable = firstVerdict(event).verdict !== 'rejected' && event.outlierSeq === undefined;
+  return isCitable ? chainOfState(event.pdu, known) : undefined;
+}
+
+/**
+ * The chain of an event that was rejected first, as a state or as an outlier, and whose verdict was revised: stored
+ * with its first revision, under the seq that chains know it by.
+ * @param outlier what was said of it as an outlier, where it was one
+ */
+export function revisedChainOf(
+  event: Pick<KnownEvent, 'pdu' | 'verdict' | 'code' | 'reason' | 'revisions'>,
+  outlier: StoredVerdict | undefined,
+  known: Citations,
+): ChainRow | undefined {
+  const isFirst = event.revisions.length === 1 && event.verdict !== 'rejected';
+  const hadNone = (outlier ?? firstVerdict(event).verdict) === 'rejected';
+  return isFirst && hadNone ? chainOfState(event.pdu, known) : undefined;
+}
+
+function chainOfState(pdu: Pdu, known: Citations): ChainRow | undefined {
+  if (pdu.stateKey === undefined || pdu.rules.isInternal) return undefined;
   const authSeqs: number[] = [];
   const citedBefore: number[] = [];
   for (const id of pdu.authEvents) {
@@ -95,7 +116,7 @@ export function groupEvent(
       code: event.code,
       reason: event.reason,
       isOutlier: event.isOutlier,
-      isPartial: event.isPartial,
+      isPartial: event.wasPartial,
       isRedacted: event.isRedacted,
       hasGivenState: event.hasGivenState,
       ...(event.rewrites ? { rewrites: true as const } : {}),
@@ -104,6 +125,7 @@ export function groupEvent(
       bytes,
       ...(event.outlierSeq === undefined ? {} : { outlierSeq: event.outlierSeq }),
       ...(event.timelineOrder === undefined ? {} : { timelineOrder: event.timelineOrder }),
+      ...(event.revisions.length === 0 ? {} : { revisions: event.revisions }),
     },
     roomNumber,
     type: pdu.type,

@@ -12,7 +12,8 @@ import { toError } from '../lib/errors.js';
 import { groupEvent, knownEvent } from './decision.js';
 import type { Judge } from './judge.js';
 import { type CoreObserver, observed } from './observer.js';
-import type { Writer } from './writer.js';
+import type { GivenState } from '../store/records.js';
+import type { WithoutEvent, Writer } from './writer.js';
 
 /** One record to write, or to take away. */
 export interface InternalRecord {
@@ -22,6 +23,13 @@ export interface InternalRecord {
   readonly stateKey?: string;
   /** Undefined takes the record of the key away. */
   readonly content: JsonObject | undefined;
+}
+
+/** A record that is stored with a given state. */
+interface GivenRecord {
+  readonly seq: number;
+  readonly given: GivenState;
+  readonly change: WithoutEvent;
 }
 
 export interface InternalParts {
@@ -50,7 +58,21 @@ export class InternalRooms {
     return seqs.at(-1) ?? 0;
   }
 
-  #write({ roomId, type, stateKey, content }: InternalRecord): Promise<number> {
+  /**
+   * Hands over one record that says which state was given, with what changes because of it: all in one commit group.
+   * @param seq the record's, given out by the writer in this turn
+   * @param given seqs of the events of the state
+   */
+  async writeGiven(
+    record: InternalRecord,
+    seq: number,
+    given: GivenState,
+    change: WithoutEvent,
+  ): Promise<void> {
+    await this.#write(record, { seq, given, change });
+  }
+
+  #write({ roomId, type, stateKey, content }: InternalRecord, extra?: GivenRecord): Promise<number> {
     const { known, rooms, judge, writer, now, observer } = this.#parts;
     const existing = rooms.find(roomId);
     const receivedAt = now();
@@ -71,16 +93,18 @@ export class InternalRooms {
       receivedFrom: '',
       receivedAt,
       asOutlier: false,
-      givenState: undefined,
+      givenState: extra === undefined ? undefined : [],
     };
     if (judgement.kind !== 'stored' || room === undefined)
       throw new Error('an internal record is always taken');
-    const decided = knownEvent(writer.nextSeq(), event, judgement, room);
+    const decided = knownEvent(extra?.seq ?? writer.nextSeq(), event, judgement, room);
     known.addPending(decided, undefined);
     room.add(decided);
+    // In the same turn, so in the same group.
+    if (extra !== undefined) writer.written(extra.change).catch(() => undefined);
     return new Promise((resolve, reject) => {
       writer.submit({
-        stored: { known: decided, row: groupEvent(decided, bytes, room.number, undefined, undefined) },
+        stored: { known: decided, row: groupEvent(decided, bytes, room.number, undefined, extra?.given) },
         room,
         queues: [],
         settle: (error) => (error === undefined ? resolve(decided.seq) : reject(toError(error))),

@@ -16,7 +16,7 @@ import { type KnownEvents, pduOfRow } from '../room/graph/known-events.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import { keyOf } from '../room/resolution/keys.js';
 import { MEMBER_TYPE } from '../room/state/key.js';
-import type { StateEvent, StateUpdate } from '../room/state/room-states.js';
+import type { StateUpdate } from '../room/state/room-states.js';
 import { authOrder } from './auth-order.js';
 import type { Decider, Settle } from './decider.js';
 import { JoinRefusedError } from './errors.js';
@@ -33,6 +33,7 @@ import {
 } from './join-answer.js';
 import type { VerifiedEvent } from './judge.js';
 import { VERDICT_CODES, type Verdict } from './outcome.js';
+import { type GivenEntry, givenEntryOf } from './state-entry.js';
 import type { CheckedPdu, Verifier } from './verifier.js';
 
 /** What a server answered to send_join. The keys that its events need were fetched before. */
@@ -48,6 +49,8 @@ export interface JoinAnswer {
   readonly from: string;
   /** Members were left out of the state. */
   readonly isPartial?: boolean;
+  /** Then: the servers that are in the room, as the server says. */
+  readonly servers?: readonly string[];
 }
 
 /** What became of a join. */
@@ -205,7 +208,7 @@ class Join {
     state: ReadonlySet<EventId>,
   ): Promise<void> {
     const { decider, inTurn } = this.#parts;
-    const entries = outliers.map(({ pdu }) => (state.has(pdu.eventId) ? entryOf(pdu) : undefined));
+    const entries = outliers.map(({ pdu }) => (state.has(pdu.eventId) ? givenEntryOf(pdu) : undefined));
     const verdicts = await inTurn<readonly Verdict[]>(roomId, (settle) => {
       decider.decideAll(outliers, settle);
     });
@@ -236,11 +239,11 @@ class Join {
   #noteKnown(eventId: EventId): void {
     const event = this.#parts.known.get(eventId);
     if (event === undefined || event.verdict === 'rejected') return;
-    const entry = entryOf(event.pdu);
+    const entry = givenEntryOf(event.pdu);
     if (entry !== undefined) this.#noteEntry(entry);
   }
 
-  #noteEntry(entry: Entry): void {
+  #noteEntry(entry: GivenEntry): void {
     const { eventId } = entry.event;
     const key = keyOf(entry.type, entry.stateKey);
     if (this.#state.has(eventId)) return;
@@ -255,7 +258,7 @@ class Join {
   /** The join gets its place, and the room with it. */
   async #place({ pdu, isRedacted }: CheckedPdu, bytes: Uint8Array): Promise<JoinOutcome> {
     const { decider, inTurn, now } = this.#parts;
-    const { from, isPartial } = this.#answer;
+    const { from, isPartial, servers = [] } = this.#answer;
     const join: VerifiedEvent = {
       pdu,
       bytes,
@@ -267,6 +270,7 @@ class Join {
       givenEntries: this.#state,
       rewrites: true,
       isPartial: isPartial === true,
+      servers,
     };
     const verdict = await inTurn<Verdict>(pdu.roomId, (settle) => {
       decider.decideWhole(join, settle);
@@ -288,16 +292,4 @@ class Join {
   #refused({ eventId, roomId }: Pdu, cause: string, reason: string): Error {
     return refused(cause, reason, { event_id: eventId, room_id: roomId });
   }
-}
-
-interface Entry extends StateUpdate {
-  readonly event: StateEvent;
-}
-
-/** A state event as its entry in the tree, without all that the tree does not ask for. */
-function entryOf({ type, stateKey, eventId, content }: Pdu): Entry | undefined {
-  if (stateKey === undefined) return undefined;
-  const membership = type === MEMBER_TYPE ? own(content, 'membership') : undefined;
-  const said = typeof membership === 'string' ? { membership } : {};
-  return { type, stateKey, event: { type, eventId, content: said } };
 }

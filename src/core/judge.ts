@@ -8,7 +8,8 @@ import type { EventId, RoomId } from '../event/ids.js';
 import type { Pdu } from '../event/pdu.js';
 import { equalBytes } from '../lib/bytes.js';
 import { type Check, checkByAuthEvents, checkByState, selectsSame } from '../room/checks.js';
-import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import { type EventLookup, isBackfilled, type KnownEvent } from '../room/graph/known-events.js';
+import { checkByPartialState } from '../room/partial-check.js';
 import type { Room } from '../room/graph/room.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import type { ResolvedState, StateResolver } from '../room/graph/state-resolver.js';
@@ -41,6 +42,8 @@ export interface VerifiedEvent {
   readonly rewrites?: boolean;
   /** The given state is known to be incomplete. */
   readonly isPartial?: boolean;
+  /** Then: the servers that are in the room, as its giver says. */
+  readonly servers?: readonly string[];
   /** What is known of events of the given state without reading them: keys and values to put. */
   readonly givenEntries?: ReadonlyMap<EventId, StateUpdate>;
   /** What is known of it as an outlier, where it is one that gets its place. */
@@ -64,8 +67,6 @@ export type Judgement =
       readonly rule: string | undefined;
       /** Undefined for outliers. */
       readonly roots: RootsRow | undefined;
-      /** Its roots rest on a state known to be incomplete. */
-      readonly isPartial?: boolean;
     };
 
 /** What is stored of a judgement. */
@@ -90,13 +91,13 @@ interface Referred {
 }
 
 export class Judge {
-  readonly #known: KnownEvents;
+  readonly #known: EventLookup;
   readonly #rooms: Rooms;
   readonly #resolver: StateResolver;
   /** Records that a replay met before the first place of their room. */
   readonly #settled = new Map<RoomId, Pdu[]>();
 
-  constructor(known: KnownEvents, rooms: Rooms, resolver: StateResolver) {
+  constructor(known: EventLookup, rooms: Rooms, resolver: StateResolver) {
     this.#known = known;
     this.#rooms = rooms;
     this.#resolver = resolver;
@@ -144,7 +145,8 @@ export class Judge {
     const room = this.#rooms.find(pdu.roomId);
     if (pdu.type === 'm.room.create') return this.#begin(event, room);
     if (room === undefined || event.asOutlier) return { judgement: { ...judgement, roots: undefined }, room };
-    const unchanged = unchangedBy(this.#before(event, room, this.#heads(pdu)));
+    const heads = this.#heads(pdu);
+    const unchanged = unchangedBy(this.#before(event, room, heads), restsOnPartial(event, heads));
     if (verdict === 'rejected') return { judgement: { ...judgement, roots: unchanged }, room };
     const roots = { ...unchanged, after: room.states.put(unchanged.before, pdu) };
     const current = verdict === 'soft_failed' ? room.current().root : undefined;
@@ -260,22 +262,50 @@ export class Judge {
    */
   #placed(event: VerifiedEvent, room: Room, { authEvents, heads }: Referred): Judgement {
     const { pdu, outlier } = event;
-    const before = this.#before(event, room, heads);
-    const unchanged = unchangedBy(before);
-    const isPartial =
-      event.isPartial === true || (event.givenState === undefined && heads.some((head) => head.isPartial));
+    const isPartial = restsOnPartial(event, heads);
+    const unchanged = unchangedBy(this.#before(event, room, heads), isPartial);
     // Its own auth events refused it, and they are the same.
-    if (outlier?.verdict === 'rejected') return { ...rejectedAgain(outlier, unchanged), isPartial };
-    const [refused] = failed(this.#checks(pdu, authEvents, room, before.root));
-    if (refused !== undefined) return { ...rejected(refused, unchanged), isPartial };
+    if (outlier?.verdict === 'rejected') return rejectedAgain(outlier, unchanged);
+    const [refused] = failed(this.#checks(pdu, authEvents, room, unchanged));
+    if (refused !== undefined) return rejected(refused, unchanged);
 
-    const roots = { ...unchanged, after: room.states.put(before.root, pdu) };
+    const roots = { ...unchanged, after: room.states.put(unchanged.before, pdu) };
+    // What is new is asked of the current state: not history, nor what shows that the current state is old, nor
+    // while it is not all known.
+    const isNew = event.backfilled !== true && event.rewrites !== true && !room.isPartial && !isPartial;
+    return isNew ? this.#accepted(pdu, room, roots) : accepted(roots);
+  }
+
+  /** An event that is allowed where it stands: accepted, or soft failed by the current state. */
+  #accepted(pdu: Pdu, room: Room, roots: RootsRow): StoredJudged {
     const current = room.current().root;
-    // What is new is asked of the current state: not history, nor what shows that the current state is old.
-    const isNew = event.backfilled !== true && event.rewrites !== true;
-    const softFail = isNew ? this.#softFail(pdu, room, before.root, current) : undefined;
-    const judgement = softFail === undefined ? accepted(roots) : rejected(softFail, { ...roots, current });
-    return { ...judgement, isPartial };
+    const softFail = this.#softFail(pdu, room, roots.before, current);
+    return softFail === undefined ? accepted(roots) : rejected(softFail, { ...roots, current });
+  }
+
+  /**
+   * The judgement of an event with a place, once more, on a state that is known better than it was: the roots around
+   * it, and every check but those that it was spared when it was new. Predecessors and their new roots are found in
+   * the events that this judge knows.
+   * @param givenState the state before it, where it is the one whose state was completed
+   * @param room the room as it was when the event came
+   * @throws ROOM_RESOLUTION_TOO_LARGE
+   */
+  revise(event: KnownEvent, room: Room, givenState?: RootRef): StoredJudged {
+    const { pdu } = event;
+    const heads = this.#heads(pdu);
+    const before =
+      givenState === undefined ? this.#resolver.after(room, heads) : { root: givenState, traceId: undefined };
+    const isPartial = givenState === undefined && heads.some((head) => head.isPartial);
+    const unchanged = unchangedBy(before, isPartial);
+    const authEvents = pdu.authEvents.flatMap((id) => this.#known.pdu(id) ?? []);
+    const [refused] = failed(this.#checks(pdu, authEvents, room, unchanged));
+    if (refused !== undefined) return rejected(refused, unchanged);
+    const roots = { ...unchanged, after: room.states.put(before.root, pdu) };
+    const isNew = event.verdict === 'rejected' && !isBackfilled(event) && !isPartial;
+    if (event.verdict === 'soft_failed')
+      return softFailedAgain(event, { ...roots, current: room.current().root });
+    return isNew ? this.#accepted(pdu, room, roots) : accepted(roots);
   }
 
   #before(
@@ -319,10 +349,14 @@ export class Judge {
   }
 
   /** Checks 4 and 5. Where the state before selects the very events that are cited, one verdict serves both. */
-  #checks(pdu: Pdu, authEvents: readonly Pdu[], room: Room, before: RootRef): Check[] {
+  #checks(pdu: Pdu, authEvents: readonly Pdu[], room: Room, { before, isPartial }: RootsRow): Check[] {
     const checks = checkByAuthEvents(pdu, authEvents, this.#known);
     if (failed(checks).length > 0 || selectsSame(pdu, room.states, before)) return checks;
-    return [...checks, checkByState('auth_by_state_before', pdu, room.states, before, this.#known)];
+    const check =
+      isPartial === true
+        ? checkByPartialState(pdu, room.states, before, authEvents, this.#known)
+        : checkByState('auth_by_state_before', pdu, room.states, before, this.#known);
+    return [...checks, check];
   }
 
   /** Check 6, against the current state; an event whose state before is the current one has passed it already. */
@@ -334,8 +368,14 @@ export class Judge {
 }
 
 /** The roots around an event that changes nothing. */
-function unchangedBy({ root, traceId }: ResolvedState): RootsRow {
-  return { after: root, before: root, traceId, current: undefined, room: undefined };
+function unchangedBy({ root, traceId }: ResolvedState, isPartial: boolean): RootsRow {
+  const partial = isPartial ? { isPartial: true as const } : {};
+  return { after: root, before: root, traceId, current: undefined, room: undefined, ...partial };
+}
+
+/** Does the state before an event rest on one that is known to be incomplete? */
+function restsOnPartial(event: VerifiedEvent, heads: readonly KnownEvent[]): boolean {
+  return event.isPartial === true || (event.givenState === undefined && heads.some((head) => head.isPartial));
 }
 
 function failed(checks: readonly Check[]): Check[] {
@@ -353,6 +393,10 @@ type StoredJudged = Extract<Judgement, { kind: 'stored' }>;
 
 function rejectedAgain({ code, reason }: KnownEvent, roots: RootsRow): StoredJudged {
   return { kind: 'stored', verdict: 'rejected', code, reason, rule: undefined, roots };
+}
+
+function softFailedAgain({ code, reason }: KnownEvent, roots: RootsRow): StoredJudged {
+  return { kind: 'stored', verdict: 'soft_failed', code, reason, rule: undefined, roots };
 }
 
 function rejected({ check, verdict }: Check, roots: RootsRow | undefined): StoredJudged {

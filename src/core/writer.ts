@@ -5,7 +5,7 @@
 // writer fails for good, callers get the error, and what was acknowledged before is in the store.
 
 import { assert, toError } from '../lib/errors.js';
-import type { KnownEvent, KnownEvents } from '../room/graph/known-events.js';
+import { chainSeqOf, type KnownEvent, type KnownEvents } from '../room/graph/known-events.js';
 import type { Room } from '../room/graph/room.js';
 import type { StoredTrace } from '../room/graph/state-resolver.js';
 import {
@@ -16,7 +16,7 @@ import {
   type RecordChange,
   type RowChange,
 } from '../store/commit-group.js';
-import type { Counters } from '../store/records.js';
+import type { ChainRow, Counters } from '../store/records.js';
 import { recordHeader } from '../store/node-records.js';
 import type { Store } from '../store/store.js';
 import type { Draft } from '../tree/draft.js';
@@ -33,8 +33,23 @@ export interface Decision {
   readonly changedRecords?: readonly RecordChange[];
   /** Events of the room that go, or lose their place, with it. */
   readonly collected?: CollectedEvents;
+  /** Events of the room that are known better with it. */
+  readonly revised?: readonly RevisedEvent[];
   /** Called once it is committed, or with the error that prevented it. */
   readonly settle: (error?: unknown) => void;
+}
+
+/** What a decision changes beside an event. */
+export type WithoutEvent = Partial<Omit<Decision, 'stored' | 'settle'>>;
+
+/** An event whose roots, and perhaps verdict, change because the state it rested on was completed. */
+export interface RevisedEvent {
+  readonly known: KnownEvent;
+  /** Length of its PDU. */
+  readonly bytes: number;
+  readonly rows: readonly RowChange[];
+  /** Present where it may be cited only now. */
+  readonly chain: ChainRow | undefined;
 }
 
 /** What becomes of events that are collected. */
@@ -95,6 +110,11 @@ export class Writer {
     return ++this.#counters.queuePosition;
   }
 
+  /** The greatest seq that was given out. */
+  get lastSeq(): number {
+    return this.#counters.seq;
+  }
+
   /** Takes the seq that an event has already: for replaying stored events, in their order. */
   takeSeq(seq: number): void {
     assert(seq > this.#counters.seq, 'stored events are replayed in the order of seq');
@@ -138,12 +158,17 @@ export class Writer {
 
   /** Changes older records of nodes in the next group. @throws STORE_WRITE_FAILED */
   changeRecords(changedRecords: readonly RecordChange[]): Promise<void> {
+    return this.written({ changedRecords });
+  }
+
+  /** Submits what stores no event, and resolves when it and all before it is on disk. @throws STORE_WRITE_FAILED */
+  written(decision: WithoutEvent = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (error?: unknown): void => {
         if (error === undefined) resolve();
         else reject(toError(error));
       };
-      this.submit({ stored: undefined, room: undefined, queues: [], changedRecords, settle });
+      this.submit({ stored: undefined, room: undefined, queues: [], ...decision, settle });
     });
   }
 
@@ -182,8 +207,9 @@ export class Writer {
     }
     this.#observer?.phase('commit', performance.now() - start);
     for (const { draft } of drafts) draft.committed();
-    for (const { stored } of decisions) {
+    for (const { stored, revised = [] } of decisions) {
       if (stored !== undefined) this.#known.committed(stored.known, stored.row.row.bytes.length);
+      for (const { known, bytes } of revised) this.#known.committed(known, bytes);
     }
     this.stats.groups++;
     this.stats.events += group.events.length;
@@ -197,8 +223,7 @@ export class Writer {
     const events = decisions.flatMap(({ stored }) => stored?.row ?? []);
     const nodes = drafts.flatMap(({ roomNumber, draft }) => draft.seal(recordHeader(roomNumber)));
     const rooms = new Set(decisions.flatMap(({ room }) => room ?? []));
-    const cited = new Map<number, number>();
-    for (const { seq, chain } of events) for (const auth of chain?.authSeqs ?? []) cited.set(auth, seq);
+    const cited = citedIn(decisions);
     for (let i = 1; i < events.length; i++) {
       assert((events[i - 1]?.seq ?? 0) < (events[i]?.seq ?? 0), 'a commit group is in the order of seq');
     }
@@ -219,7 +244,10 @@ export class Writer {
       events,
       nodes,
       changedRecords,
-      changedRows: collected.flatMap(({ rows }) => rows),
+      changedRows: [
+        ...collected.flatMap(({ rows }) => rows),
+        ...decisions.flatMap(({ revised = [] }) => revised.flatMap(({ rows }) => rows)),
+      ],
       rooms: [...rooms].map((room) => room.toRow()),
       traces: this.#traces.splice(0),
       cited: [...cited],
@@ -232,4 +260,17 @@ export class Writer {
     this.#failure = toError(error);
     for (const { settle } of [...decisions, ...this.#take()]) settle(error);
   }
+}
+
+/** For each event newly cited the last one that cites it, in the order of the decisions. */
+function citedIn(decisions: readonly Decision[]): Map<number, number> {
+  const cited = new Map<number, number>();
+  const add = (citer: number, chain: ChainRow | undefined): void => {
+    for (const auth of chain?.authSeqs ?? []) cited.set(auth, citer);
+  };
+  for (const { stored, revised = [] } of decisions) {
+    if (stored !== undefined) add(stored.row.seq, stored.row.chain);
+    for (const { known, chain } of revised) add(chainSeqOf(known), chain);
+  }
+  return cited;
 }

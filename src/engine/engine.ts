@@ -9,12 +9,14 @@ import { type RoomVersionRules, rulesOf } from '../event/rules.js';
 import { cosignEvent, signEvent, type SigningKey } from '../event/signing.js';
 import type { PublicKeys } from '../event/verify.js';
 import { Core } from '../core/core.js';
+import type { CompletionOutcome } from '../core/completions.js';
 import type { HistoryBatch } from '../core/history.js';
 import type { InternalRecord, InternalRooms } from '../core/internal.js';
 import type { JoinAnswer, JoinOutcome } from '../core/join.js';
 import { bytesOfPdu, type PduInput } from '../core/join-answer.js';
 import type { CoreObserver } from '../core/observer.js';
 import type { Verdict, VerdictCounts } from '../core/outcome.js';
+import type { PartialStates } from '../core/partial-states.js';
 import type { ReleasedGroup, ReleaseOptions } from '../core/release.js';
 import { DurableQueue } from '../core/queues.js';
 import { createVerifier } from '../core/verifier.js';
@@ -199,6 +201,22 @@ export class Engine {
    */
   receiveHistory(pdus: readonly PduInput[], batch: HistoryBatch): Promise<readonly Verdict[]> {
     return this.core.receiveHistory(pdus.map(bytesOfPdu), batch);
+  }
+
+  /**
+   * Completes the state before an event that was stored with `isPartial`: all that rests on it is judged again, and
+   * roots and verdicts are swapped in one commit group.
+   * @param state all of it, by ids of known events; rejected ones count as left out
+   * @throws CORE_STATE_INCOMPLETE when some are not known, CORE_STATE_REFUSED when it does not allow the event or
+   *   cannot be a state of the room, ROOM_RESOLUTION_TOO_LARGE: then all is as it was; CORE_CLOSED, STORE_WRITE_FAILED
+   */
+  completeState(eventId: string, state: Iterable<EventId>): Promise<CompletionOutcome> {
+    return this.core.completeState(eventId as EventId, state);
+  }
+
+  /** Which states are known to be incomplete, and whom to wait for. */
+  get partial(): PartialStates {
+    return this.core.partial;
   }
 
   /** Events that wait for others, oldest first. */

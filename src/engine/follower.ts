@@ -1,8 +1,10 @@
 // Following what is committed, for an index that lives in memory: one group after the other, and whoever needs the
 // index to show what is committed now waits until it does.
 
+import { PARTIAL_ROOM, roomOfPartial } from '../core/partial-states.js';
 import type { ReleasedGroup } from '../core/release.js';
 import type { RoomId } from '../event/ids.js';
+import { parseInternalEvent } from '../event/internal.js';
 import { INTERNAL_VERSION } from '../event/rules.js';
 import { toError } from '../lib/errors.js';
 import type { Engine } from './engine.js';
@@ -82,7 +84,15 @@ export class Follower {
   }
 }
 
-/** The rooms of users, not this server's own, in which a group of events did something. */
+/**
+ * The rooms of users, not this server's own, in which a group of events did something, those whose state was
+ * completed among them.
+ */
 export function changedRooms({ events }: ReleasedGroup): Set<RoomId> {
-  return new Set(events.flatMap(({ row }) => (row.roomVersion === INTERNAL_VERSION ? [] : row.roomId)));
+  return new Set(
+    events.flatMap(({ row }) => {
+      if (row.roomId === PARTIAL_ROOM) return roomOfPartial(parseInternalEvent(row.bytes).content) ?? [];
+      return row.roomVersion === INTERNAL_VERSION ? [] : row.roomId;
+    }),
+  );
 }

@@ -21,7 +21,7 @@ export interface EventRow {
   readonly reason: string;
   /** Stored without its place in the graph: it has no roots and is in no timeline. */
   readonly isOutlier: boolean;
-  /** Its roots rest on a state known to be incomplete. */
+  /** Its roots rested on a state known to be incomplete when it was stored; whether they still do, `RootsRow` says. */
   readonly isPartial: boolean;
   /** Its content hash did not match: it counts as redacted, the bytes stay as received. */
   readonly isRedacted: boolean;
@@ -38,8 +38,22 @@ export interface EventRow {
    * `chains`, `cited`, `edges` and `versions` go on naming it.
    */
   readonly outlierSeq?: number;
-  /** Negative: accepted, and part of history that was fetched later. Left out where the seq is the order. */
+  /**
+   * Left out where the seq is the order. Negative: accepted, and part of history that was fetched later. Greater than
+   * the seq: accepted only when an incomplete state was completed.
+   */
   readonly timelineOrder?: number;
+  /** What was said of it before, oldest first, where the completion of a state changed the verdict. */
+  readonly revisions?: readonly Revision[];
+}
+
+/** A verdict that was revised when the state it rested on was completed. */
+export interface Revision {
+  readonly verdict: StoredVerdict;
+  readonly code: string;
+  readonly reason: string;
+  /** Seq of the record that says which state was completed. */
+  readonly revisedAt: number;
 }
 
 /** The state around one event. */
@@ -53,6 +67,8 @@ export interface RootsRow {
   readonly current: RootRef | undefined;
   /** For an accepted event: the room's current state with it, left out where it equals `after` (no other branch). */
   readonly room: RootRef | undefined;
+  /** They rest on a state that is known to be incomplete. */
+  readonly isPartial?: true;
 }
 
 /** A state event's auth events, and for each the state event that cited it before this one (0: none). */
@@ -124,7 +140,8 @@ const REWRITES = 16;
 
 /** Fields of an event's row; those for few events come after them. */
 const EVENT_FIELDS = 10;
-const EVENT_FIELDS_MAX = 12;
+const EVENT_FIELDS_PLACED = 12;
+const EVENT_FIELDS_MAX = 13;
 
 type RootTuple = [Uint8Array, number, number, number, number];
 
@@ -155,10 +172,10 @@ function tuple<T extends readonly unknown[]>(
   bytes: Uint8Array,
   length: number,
   what: string,
-  lengthMax = length,
+  ...otherLengths: readonly number[]
 ): T {
   const value = unpack<T>(bytes, what);
-  const isRight = Array.isArray(value) && (value.length === length || value.length === lengthMax);
+  const isRight = Array.isArray(value) && (value.length === length || otherLengths.includes(value.length));
   if (!isRight) {
     throw new StoreCorruptError(`a stored ${what} has the wrong shape; run \`stateroom fsck\``, { what });
   }
@@ -178,7 +195,10 @@ type EventTuple = [
   pdu: Uint8Array,
   outlierSeq?: number | null,
   timelineOrder?: number | null,
+  revisions?: RevisionTuple[],
 ];
+
+type RevisionTuple = [verdict: number, code: string, reason: string, revisedAt: number];
 
 export function encodeEvent(row: EventRow): Buffer {
   const flags =
@@ -187,11 +207,12 @@ export function encodeEvent(row: EventRow): Buffer {
     (row.isRedacted ? REDACTED : 0) |
     (row.hasGivenState ? GIVEN_STATE : 0) |
     (row.rewrites === true ? REWRITES : 0);
-  const { outlierSeq, timelineOrder } = row;
-  const place =
-    outlierSeq === undefined && timelineOrder === undefined
-      ? []
-      : [outlierSeq ?? null, timelineOrder ?? null];
+  const { outlierSeq, timelineOrder, revisions } = row;
+  const isPlain = outlierSeq === undefined && timelineOrder === undefined && revisions === undefined;
+  const place = isPlain ? [] : [outlierSeq ?? null, timelineOrder ?? null];
+  const revised = revisions?.map((revision): RevisionTuple => {
+    return [VERDICTS.indexOf(revision.verdict), revision.code, revision.reason, revision.revisedAt];
+  });
   return pack([
     row.roomId,
     row.roomVersion,
@@ -204,18 +225,19 @@ export function encodeEvent(row: EventRow): Buffer {
     row.receivedAt,
     row.bytes,
     ...place,
+    ...(revised === undefined ? [] : [revised]),
   ]);
 }
 
 export function decodeEvent(bytes: Uint8Array): EventRow {
-  const row = tuple<EventTuple>(bytes, EVENT_FIELDS, 'event', EVENT_FIELDS_MAX);
+  const row = tuple<EventTuple>(bytes, EVENT_FIELDS, 'event', EVENT_FIELDS_PLACED, EVENT_FIELDS_MAX);
   const [roomId, roomVersion, eventId, verdict, code, reason, flags, receivedFrom, receivedAt, pdu] = row;
-  const [, , , , , , , , , , outlierSeq, timelineOrder] = row;
+  const [, , , , , , , , , , outlierSeq, timelineOrder, revisions] = row;
   return {
     roomId,
     roomVersion,
     eventId,
-    verdict: VERDICTS[verdict] ?? 'rejected',
+    verdict: verdictAt(verdict),
     code,
     reason,
     isOutlier: (flags & OUTLIER) !== 0,
@@ -228,8 +250,21 @@ export function decodeEvent(bytes: Uint8Array): EventRow {
     bytes: pdu,
     ...(typeof outlierSeq === 'number' ? { outlierSeq } : {}),
     ...(typeof timelineOrder === 'number' ? { timelineOrder } : {}),
+    ...(revisions === undefined ? {} : { revisions: revisions.map(revisionOf) }),
   };
 }
+
+function revisionOf([verdict, code, reason, revisedAt]: RevisionTuple): Revision {
+  return { verdict: verdictAt(verdict), code, reason, revisedAt };
+}
+
+function verdictAt(index: number): StoredVerdict {
+  return VERDICTS[index] ?? 'rejected';
+}
+
+/** Fields of a roots row; the last is there where the state is incomplete. */
+const ROOTS_FIELDS = 5;
+const ROOTS_FIELDS_MAX = 6;
 
 export function encodeRoots(row: RootsRow): Buffer {
   const isSame = Buffer.compare(row.before.hash, row.after.hash) === 0;
@@ -240,13 +275,14 @@ export function encodeRoots(row: RootsRow): Buffer {
     row.traceId ?? null,
     current === undefined ? null : rootTuple(current),
     row.room === undefined ? null : rootTuple(row.room),
+    ...(row.isPartial === true ? [true] : []),
   ]);
 }
 
 export function decodeRoots(bytes: Uint8Array): RootsRow {
-  const [after, before, traceId, current, room] = tuple<
-    [RootTuple, RootTuple | null, string | null, RootTuple | null, RootTuple | null]
-  >(bytes, 5, 'roots row');
+  const [after, before, traceId, current, room, isPartial] = tuple<
+    [RootTuple, RootTuple | null, string | null, RootTuple | null, RootTuple | null, boolean?]
+  >(bytes, ROOTS_FIELDS, 'roots row', ROOTS_FIELDS_MAX);
   const root = rootOfTuple(after);
   return {
     after: root,
@@ -254,6 +290,7 @@ export function decodeRoots(bytes: Uint8Array): RootsRow {
     traceId: traceId ?? undefined,
     current: current === null ? undefined : rootOfTuple(current),
     room: room === null ? undefined : rootOfTuple(room),
+    ...(isPartial === true ? { isPartial } : {}),
   };
 }
 

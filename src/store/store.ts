@@ -50,10 +50,10 @@ import {
   type RootsRow,
 } from './records.js';
 import { RedactedIndex } from './redacted-index.js';
-import { addRedactedRows, SCHEMA_WITHOUT_REDACTED } from './upgrade.js';
+import { addRedactedRows, SCHEMA_WITHOUT_PARTIAL, SCHEMA_WITHOUT_REDACTED } from './upgrade.js';
 
 /** The schema this code reads and writes. Raised when a keyspace or a value changes shape. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 const SCHEMA_KEY = 'schema';
 const WORK_KEY = 'work';
@@ -108,8 +108,8 @@ export class Store {
   async #checkSchema(mayWrite: boolean): Promise<void> {
     const found = this.meta<number>(SCHEMA_KEY);
     if (found === SCHEMA_VERSION) return;
-    if (found === SCHEMA_WITHOUT_REDACTED) {
-      await addRedactedRows(this);
+    if (found === SCHEMA_WITHOUT_REDACTED || found === SCHEMA_WITHOUT_PARTIAL) {
+      if (found === SCHEMA_WITHOUT_REDACTED) await addRedactedRows(this);
       await this.writeMeta(SCHEMA_KEY, SCHEMA_VERSION);
       return;
     }

@@ -14,6 +14,9 @@ export interface UpgradedStore {
 /** The schema before the rows in `redacted`. */
 export const SCHEMA_WITHOUT_REDACTED = 1;
 
+/** The schema before rows could say that a state is incomplete, or a verdict revised: none of its rows changes. */
+export const SCHEMA_WITHOUT_PARTIAL = 2;
+
 const BATCH_ROWS = 1_000;
 
 /** Makes the rows in `redacted` from the edges. Costs a scan of them; done again after a crash, it does the same. */

@@ -6,12 +6,20 @@
 import type { EventId } from '../../event/ids.js';
 import { isRemoval } from '../../event/internal.js';
 import type { Pdu } from '../../event/pdu.js';
-import { type Citations, chainOf, groupEvent } from '../../core/decision.js';
+import { type Citations, chainOf, groupEvent, revisedChainOf } from '../../core/decision.js';
+import { PARTIAL_ROOM, roomOfPartial } from '../../core/partial-states.js';
 import { knownEventOf } from '../../room/graph/known-events.js';
 import { putEvent } from '../../store/commit-group.js';
-import { KEYSPACES, type Keyspace, keyspaceRange, numberOfKey } from '../../store/keys.js';
+import { chainKey, KEYSPACES, type Keyspace, keyspaceRange, numberOfKey } from '../../store/keys.js';
 import type { NodeTable } from '../../store/node-table.js';
-import { decodeEvent, decodeNumber, type EventRow, type RootsRow } from '../../store/records.js';
+import {
+  type ChainRow,
+  decodeEvent,
+  decodeNumber,
+  encodeChain,
+  type EventRow,
+  type RootsRow,
+} from '../../store/records.js';
 import { RoomCheck } from './check-rooms.js';
 import { RootsCheck } from './check-roots.js';
 import type { Problems } from './problems.js';
@@ -51,6 +59,8 @@ export class EventCheck implements Citations {
   readonly #outlierSeqs = new SeqNumbers();
   /** The row that is being checked. */
   #seq = 0;
+  /** Events whose chain was stored when their verdict was revised, by the seq of the record of that. */
+  readonly #revised = new Map<number, { readonly seq: number; readonly row: EventRow }[]>();
   readonly #found = new Map<string, number>();
   /** Keys of `redacted`: several events may ask for one row. */
   readonly #redacted = new Set<string>();
@@ -115,12 +125,17 @@ export class EventCheck implements Citations {
 
   #checkEvent(seq: number, row: EventRow): Pdu | undefined {
     this.#seq = seq;
+    this.#checkRevisedChains(seq);
     if (row.outlierSeq !== undefined) this.#outlierSeqs.set(seq, row.outlierSeq);
     const fault = faultOfEvent(seq, row);
     if (fault !== undefined) this.#problems.add(fault);
     const pdu = this.#rows.pdu(row);
     if (pdu === undefined) return undefined;
     this.#rooms.add(seq, row, pdu);
+    const revisedAt = row.revisions?.[0]?.revisedAt;
+    if (revisedAt !== undefined) {
+      this.#revised.set(revisedAt, [...(this.#revised.get(revisedAt) ?? []), { seq, row }]);
+    }
     const roots = this.#rows.roots(seq);
     this.#checkCollected(seq, row, pdu, roots);
     this.#checkReferences(seq, row, pdu);
@@ -154,7 +169,10 @@ export class EventCheck implements Citations {
     }
     if (!row.hasGivenState) return;
     const given = this.#rows.given(seq);
-    if (given?.every((at) => at < seq && this.#rows.event(at)?.roomId === row.roomId) === true) return;
+    const roomId = row.roomId === PARTIAL_ROOM ? roomOfPartial(pdu.content) : row.roomId;
+    if (given?.every((at) => at < seq && this.#rows.event(at)?.roomId === roomId) === true) return;
+    // What it speaks of may have been purged.
+    if (given !== undefined && roomId !== undefined && this.#rows.room(roomId) === undefined) return;
     const message = `the state before event ${row.eventId} was given and is not stored, or names unknown events`;
     this.#tell('GIVEN_STATE_DAMAGED', message, this.#fields(seq, row));
   }
@@ -235,6 +253,31 @@ export class EventCheck implements Citations {
     return expected;
   }
 
+  /** Chains that are stored since a verdict was revised, before the record that says so. */
+  #checkRevisedChains(revisedAt: number): void {
+    for (const { seq, row } of this.#revised.get(revisedAt) ?? []) {
+      const chain = this.#revisedChain(seq, row);
+      if (chain === undefined) continue;
+      const at = row.outlierSeq ?? seq;
+      const stored = this.#rows.frozen.get(chainKey(at));
+      if (stored === undefined) this.#missing('chains', seq, row);
+      else {
+        this.#found.set('chains', (this.#found.get('chains') ?? 0) + 1);
+        if (!stored.equals(encodeChain(chain))) {
+          const message = `a row in chains says something else than event ${row.eventId}`;
+          this.#tell('INDEX_ROW_WRONG', message, { ...this.#fields(seq, row), keyspace: 'chains' });
+        }
+      }
+      for (const cited of chain.authSeqs) this.#citers.set(cited, at);
+    }
+    this.#revised.delete(revisedAt);
+  }
+
+  #revisedChain(seq: number, row: EventRow): ChainRow | undefined {
+    const outlier = row.outlierSeq === undefined ? undefined : this.#rows.event(row.outlierSeq)?.verdict;
+    return revisedChainOf(knownEventOf(seq, row, undefined), outlier, this);
+  }
+
   async #checkCited(): Promise<void> {
     let right = 0;
     for await (const [key, value] of this.#rows.frozen.rows(keyspaceRange('cited'))) {
@@ -271,7 +314,8 @@ export class EventCheck implements Citations {
     const row = this.#rows.event(seq);
     if (row === undefined) return false;
     const expected = readable(() => this.#expectedRows(seq, row, this.#rows.roots(seq)));
-    return expected?.has(key.toString('latin1')) === true;
+    if (expected?.has(key.toString('latin1')) === true) return true;
+    return key.equals(chainKey(seq)) && this.#revisedChain(seq, row) !== undefined;
   }
 
   #missing(keyspace: string, seq: number, row: EventRow): void {

@@ -5,6 +5,7 @@ import type { Pdu } from '../../event/pdu.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
 import { compareCodePoints, toHex } from '../../lib/bytes.js';
 import { extremitiesAfter } from '../../room/graph/extremities.js';
+import { isBackfilled } from '../../room/graph/known-events.js';
 import { keyspaceRange, nameOfKey } from '../../store/keys.js';
 import { decodeRoom, type EventRow, type RoomRow } from '../../store/records.js';
 import type { NodeTable } from '../../store/node-table.js';
@@ -49,10 +50,11 @@ export class RoomCheck {
     if (!row.isOutlier) this.#place(seq, row, pdu, tally);
   }
 
-  #place(seq: number, { verdict, rewrites, timelineOrder }: EventRow, pdu: Pdu, tally: Tally): void {
-    const isBackfilled = timelineOrder !== undefined;
+  #place(seq: number, row: EventRow, pdu: Pdu, tally: Tally): void {
+    const { verdict, rewrites, timelineOrder, revisions = [] } = row;
+    const isHistory = isBackfilled(row);
     const { forward, backwardNew, backwardGone } = extremitiesAfter(
-      { pdu, verdict, rewrites: rewrites === true, isBackfilled },
+      { pdu, verdict, rewrites: rewrites === true, isBackfilled: isHistory },
       tally.forward,
       tally.backward,
       (id) => this.#placedBefore(seq, id),
@@ -60,7 +62,9 @@ export class RoomCheck {
     tally.forward = forward;
     if (backwardGone !== undefined) tally.backward.delete(backwardGone);
     for (const id of backwardNew) tally.backward.add(id);
-    if (verdict === 'accepted' && !isBackfilled) tally.depth = Math.max(tally.depth, pdu.depth);
+    // The greatest depth is never taken back.
+    const isDeep = verdict === 'accepted' || revisions.some((revision) => revision.verdict === 'accepted');
+    if (isDeep && !isHistory) tally.depth = Math.max(tally.depth, pdu.depth);
     tally.timelineFirst = Math.min(tally.timelineFirst, timelineOrder ?? 0);
   }
 

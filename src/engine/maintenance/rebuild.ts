@@ -149,7 +149,7 @@ async function replayEvents(
   let inGroup = 0;
   let bytes = 0;
   for await (const [seq, row] of store.eventLog()) {
-    replay.add(seq, row);
+    await replay.add(seq, row);
     done++;
     inGroup++;
     bytes += row.bytes.length;

@@ -13,7 +13,7 @@ import { redact } from '../../event/redact.js';
 import { storedRulesOf } from '../../event/rules.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import { StoreCorruptError } from '../../store/errors.js';
-import type { ChainRow, EventRow, RootsRow, StoredVerdict } from '../../store/records.js';
+import type { ChainRow, EventRow, Revision, RootsRow, StoredVerdict } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { EventGraph } from '../resolution/contract.js';
 
@@ -28,13 +28,18 @@ export interface KnownEvent {
   readonly code: string;
   readonly reason: string;
   readonly isOutlier: boolean;
+  /** Its roots rest on a state known to be incomplete. */
   readonly isPartial: boolean;
+  /** They did when it was stored. */
+  readonly wasPartial: boolean;
   readonly isRedacted: boolean;
   readonly hasGivenState: boolean;
   /** It replaced all forward extremities. */
   readonly rewrites: boolean;
-  /** Negative for an accepted event of history that was fetched later, undefined where the seq is the order. */
+  /** See `EventRow.timelineOrder`. */
   readonly timelineOrder: number | undefined;
+  /** Verdicts that a completed state changed, oldest first. */
+  readonly revisions: readonly Revision[];
   readonly receivedFrom: string;
   readonly receivedAt: number;
   /** Undefined for outliers. */
@@ -42,13 +47,39 @@ export interface KnownEvent {
 }
 
 /** The seq that rows of `chains`, `cited`, `edges` and `versions` know an event by. It never changes. */
-function chainSeqOf({ seq, outlierSeq }: Pick<KnownEvent, 'seq' | 'outlierSeq'>): number {
+export function chainSeqOf({ seq, outlierSeq }: Pick<KnownEvent, 'seq' | 'outlierSeq'>): number {
   return outlierSeq ?? seq;
 }
 
 /** Part of history that was fetched later: it is no extremity, and nothing new for whoever follows the room. */
-export function isBackfilled({ timelineOrder }: Pick<KnownEvent, 'timelineOrder'>): boolean {
-  return timelineOrder !== undefined;
+export function isBackfilled({ timelineOrder }: { readonly timelineOrder?: number | undefined }): boolean {
+  return timelineOrder !== undefined && timelineOrder < 0;
+}
+
+/** What was said of it when it was stored. */
+export function firstVerdict(
+  event: Pick<KnownEvent, 'verdict' | 'code' | 'reason'> & Pick<EventRow, 'revisions'>,
+): {
+  readonly verdict: StoredVerdict;
+  readonly code: string;
+  readonly reason: string;
+} {
+  return event.revisions?.[0] ?? event;
+}
+
+/** Known events as rules, resolution and rooms look them up. */
+export interface EventLookup extends EventGraph {
+  /** The event with our record of it, or undefined when it is not known. */
+  get(eventId: EventId): KnownEvent | undefined;
+  has(eventId: EventId): boolean;
+  pdu(eventId: EventId): Pdu | undefined;
+}
+
+const NONE: readonly Revision[] = [];
+
+/** May what is known of it come to say something else? */
+function mayChange(event: KnownEvent): boolean {
+  return event.isOutlier || event.isPartial;
 }
 
 /** What parsed events may take in memory, about, beside the pending ones. */
@@ -59,7 +90,7 @@ const PARSED_FACTOR = 3;
 /** Seqs whose event ids are kept. */
 const IDS_MAX = 16_384;
 
-export class KnownEvents implements EventGraph {
+export class KnownEvents implements EventLookup {
   readonly #store: Store;
   readonly #isWritten: boolean;
   readonly #cache: ClockCache<EventId, KnownEvent>;
@@ -67,13 +98,14 @@ export class KnownEvents implements EventGraph {
   readonly #idsBySeq: ClockCache<number, EventId>;
   readonly #pending = new Map<EventId, KnownEvent>();
   readonly #pendingBySeq = new Map<number, KnownEvent>();
-  readonly #pendingChains = new Map<number, ChainRow>();
+  readonly #pendingChains = new Map<number, { readonly of: KnownEvent; readonly chain: ChainRow }>();
   readonly #pendingCited = new Map<number, number>();
   /** Events fetched, from the cache or the store: benchmarks count them. */
   reads = 0;
 
   /**
-   * @param writtenBy `others` commit events too: outliers that are cached may have got their place meanwhile
+   * @param writtenBy `others` commit events too: outliers that are cached may have got their place meanwhile, and
+   *   incomplete states may have been completed
    * @param sharing those of the same store, what is committed and cached of which is shared
    */
   constructor(store: Store, writtenBy: 'others' | 'us' = 'others', sharing?: KnownEvents) {
@@ -89,9 +121,9 @@ export class KnownEvents implements EventGraph {
     const pending = this.#pending.get(eventId);
     if (pending !== undefined) return pending;
     const cached = this.#cache.get(eventId);
-    if (cached !== undefined && !(cached.isOutlier && this.#isWritten)) return cached;
+    if (cached !== undefined && !(this.#isWritten && mayChange(cached))) return cached;
     const seq = this.#store.seqOf(eventId);
-    if (seq === cached?.seq) return cached;
+    if (cached?.isOutlier === true && seq === cached.seq) return cached;
     return seq === undefined ? undefined : this.#load(seq);
   }
 
@@ -111,7 +143,7 @@ export class KnownEvents implements EventGraph {
    */
   at(seq: number): KnownEvent | undefined {
     const event = this.#at(seq);
-    return event?.isOutlier === true ? this.get(event.pdu.eventId) : event;
+    return event !== undefined && mayChange(event) ? this.get(event.pdu.eventId) : event;
   }
 
   #at(seq: number): KnownEvent | undefined {
@@ -141,15 +173,20 @@ export class KnownEvents implements EventGraph {
   }
 
   *citedBy(eventId: EventId): Generator<EventId> {
+    // An outlier may turn out to be refused where its place is, and any event when a state is completed.
+    for (const citer of this.citers(eventId)) if (citer.verdict !== 'rejected') yield citer.pdu.eventId;
+  }
+
+  /** State events that name this one among their auth events and were accepted, at first or later. */
+  *citers(eventId: EventId): Generator<KnownEvent> {
     const cited = this.chainSeqOf(eventId);
     if (cited === undefined) return;
     let citer = this.newestCiter(cited);
     while (citer !== 0) {
       const event = this.at(citer);
-      const chain = this.#pendingChains.get(citer) ?? this.#store.chain(citer);
+      const chain = this.#pendingChains.get(citer)?.chain ?? this.#store.chain(citer);
       if (event === undefined || chain === undefined) return;
-      // An outlier may turn out to be refused where its place is.
-      if (event.verdict !== 'rejected') yield event.pdu.eventId;
+      yield event;
       citer = chain.citedBefore[chain.authSeqs.indexOf(cited)] ?? 0;
     }
   }
@@ -167,18 +204,21 @@ export class KnownEvents implements EventGraph {
 
   // The commit path.
 
-  /** Makes a decided event known before it is committed. */
-  addPending(event: KnownEvent, chain: ChainRow | undefined): void {
+  /**
+   * Makes a decided or revised event known before it is committed.
+   * @param chain what is stored with it, under `chainSeq`
+   */
+  addPending(event: KnownEvent, chain: ChainRow | undefined, chainSeq = event.seq): void {
     this.#pending.set(event.pdu.eventId, event);
     this.#pendingBySeq.set(event.seq, event);
     if (chain === undefined) return;
-    this.#pendingChains.set(event.seq, chain);
-    for (const cited of chain.authSeqs) this.#pendingCited.set(cited, event.seq);
+    this.#pendingChains.set(chainSeq, { of: event, chain });
+    for (const cited of chain.authSeqs) this.#pendingCited.set(cited, chainSeq);
   }
 
   /** The event is not to be committed after all. @param before what was known of it, as an outlier */
   dropPending(event: KnownEvent, before: KnownEvent | undefined): void {
-    const chain = this.#pendingChains.get(event.seq);
+    const chain = this.#pendingChains.get(event.seq)?.chain;
     if (before !== undefined && this.#pendingBySeq.has(before.seq)) {
       this.#pending.set(event.pdu.eventId, before);
     } else {
@@ -192,15 +232,22 @@ export class KnownEvents implements EventGraph {
   /** The event is in the store now; `bytes` is its PDU's length. */
   committed(event: KnownEvent, bytes: number): void {
     const { eventId } = event.pdu;
-    // An outlier may have got its place, which is not committed yet.
-    if (this.#pending.get(eventId)?.seq === event.seq) this.#pending.delete(eventId);
-    this.#pendingBySeq.delete(event.seq);
-    const chain = this.#pendingChains.get(event.seq);
-    this.#pendingChains.delete(event.seq);
-    for (const cited of chain?.authSeqs ?? []) {
-      if (this.#pendingCited.get(cited) === event.seq) this.#pendingCited.delete(cited);
-    }
+    // An outlier may have got its place, or a verdict may have been revised, and that is not committed yet.
+    if (this.#pending.get(eventId) === event) this.#pending.delete(eventId);
+    if (this.#pendingBySeq.get(event.seq) === event) this.#pendingBySeq.delete(event.seq);
+    const chainSeq = chainSeqOf(event);
+    for (const seq of chainSeq === event.seq ? [chainSeq] : [chainSeq, event.seq])
+      this.#chainCommitted(event, seq);
     this.#remember(event, bytes);
+  }
+
+  #chainCommitted(event: KnownEvent, seq: number): void {
+    const pending = this.#pendingChains.get(seq);
+    if (pending?.of !== event) return;
+    this.#pendingChains.delete(seq);
+    for (const cited of pending.chain.authSeqs) {
+      if (this.#pendingCited.get(cited) === seq) this.#pendingCited.delete(cited);
+    }
   }
 
   /** Forgets what is cached: the rows beneath were changed (a rebuild, a purge). */
@@ -239,11 +286,13 @@ export function knownEventOf(seq: number, row: EventRow, roots: RootsRow | undef
     code: row.code,
     reason: row.reason,
     isOutlier: row.isOutlier,
-    isPartial: row.isPartial,
+    isPartial: roots?.isPartial === true,
+    wasPartial: row.isPartial,
     isRedacted: row.isRedacted,
     hasGivenState: row.hasGivenState,
     rewrites: row.rewrites === true,
     timelineOrder: row.timelineOrder,
+    revisions: row.revisions ?? NONE,
     receivedFrom: row.receivedFrom,
     receivedAt: row.receivedAt,
     roots,

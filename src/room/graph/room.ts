@@ -8,13 +8,13 @@ import type { Pdu } from '../../event/pdu.js';
 import type { RoomVersionRules } from '../../event/rules.js';
 import { compareCodePoints } from '../../lib/bytes.js';
 import { assert } from '../../lib/errors.js';
-import type { RoomRow } from '../../store/records.js';
+import type { RoomRow, StoredVerdict } from '../../store/records.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
 import type { RootRef } from '../../tree/types.js';
 import type { ResolvedState, StateResolver } from './state-resolver.js';
 import type { RoomStates } from '../state/room-states.js';
 import { type ExtremitiesChange, extremitiesAfter } from './extremities.js';
-import { isBackfilled, type KnownEvent, type KnownEvents } from './known-events.js';
+import { type EventLookup, isBackfilled, type KnownEvent } from './known-events.js';
 
 export class Room {
   readonly roomId: RoomId;
@@ -23,7 +23,7 @@ export class Room {
   readonly createEventId: EventId;
   readonly states: RoomStates;
   readonly #resolver: StateResolver;
-  readonly #known: KnownEvents;
+  readonly #known: EventLookup;
   #extremities: ReadonlySet<EventId>;
   readonly #backward: Set<EventId>;
   #current: ResolvedState;
@@ -33,7 +33,7 @@ export class Room {
     row: RoomRow,
     rules: RoomVersionRules,
     states: RoomStates,
-    known: KnownEvents,
+    known: EventLookup,
     resolver: StateResolver,
   ) {
     this.roomId = row.roomId;
@@ -69,6 +69,11 @@ export class Room {
     return this.#row.depth;
   }
 
+  /** The current state is not all known: a forward extremity rests on an incomplete one. */
+  get isPartial(): boolean {
+    return this.#row.isPartial;
+  }
+
   /** The current state. */
   current(): ResolvedState {
     return this.#current;
@@ -90,7 +95,6 @@ export class Room {
     }
     if (verdict === 'rejected' && outlier?.verdict !== 'rejected') row.rejected++;
     if (verdict === 'soft_failed') row.softFailed++;
-    if (event.isPartial) row.isPartial = true;
   }
 
   /** An event with a place: an accepted one becomes an extremity instead of all that it follows. */
@@ -112,6 +116,7 @@ export class Room {
     const extremities = [...forward].map((id) => this.#extremity(id));
     this.#current = this.#resolver.after(this, extremities, this.#current.root);
     this.#extremities = forward;
+    this.#row.isPartial = extremities.some((event) => event.isPartial);
   }
 
   #bound({ backwardNew, backwardGone }: ExtremitiesChange): void {
@@ -123,6 +128,39 @@ export class Room {
     const event = this.#known.get(id);
     assert(event !== undefined, `forward extremity ${id} is known`);
     return event;
+  }
+
+  /**
+   * The room before the first event that is known of it by way of a join: for going through what followed once more,
+   * on other events and states. Counts, depth and backward extremities of the copy mean nothing.
+   */
+  rewound(known: EventLookup, resolver: StateResolver): Room {
+    const row = {
+      ...this.toRow(),
+      forwardExtremities: [],
+      root: EMPTY_ROOT,
+      traceId: undefined,
+      isPartial: false,
+    };
+    return new Room(row, this.rules, this.states, known, resolver);
+  }
+
+  /** Takes over what another one, which went through the same events, says of extremities and current state. */
+  adopt(revised: Room): void {
+    this.#extremities = revised.#extremities;
+    this.#current = revised.#current;
+    this.#row.isPartial = revised.#row.isPartial;
+  }
+
+  /** Notes that a verdict was revised. */
+  revise(was: StoredVerdict, { verdict, pdu, timelineOrder }: KnownEvent): void {
+    const row = this.#row;
+    if (was === 'rejected') row.rejected--;
+    if (was === 'soft_failed') row.softFailed--;
+    if (verdict === 'rejected') row.rejected++;
+    if (verdict === 'soft_failed') row.softFailed++;
+    if (verdict === 'accepted' && (timelineOrder ?? 0) >= 0) row.depth = Math.max(row.depth, pdu.depth);
+    row.timelineFirst = Math.min(row.timelineFirst, timelineOrder ?? 0);
   }
 
   /** A record of an internal room whose place in the history was collected: it still has its key. */

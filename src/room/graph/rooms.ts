@@ -7,7 +7,7 @@ import { StoreCorruptError } from '../../store/errors.js';
 import type { RoomRow } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { RoomStates } from '../state/room-states.js';
-import type { KnownEvents } from './known-events.js';
+import type { EventLookup } from './known-events.js';
 import { newRoomRow, Room } from './room.js';
 import type { StateResolver } from './state-resolver.js';
 
@@ -19,7 +19,7 @@ const ROOMS_MAX = 2_048;
 
 export class Rooms {
   readonly #store: Store;
-  readonly #known: KnownEvents;
+  readonly #known: EventLookup;
   readonly #resolver: StateResolver;
   readonly #statesOf: StatesOf;
   readonly #nextNumber: () => number;
@@ -27,7 +27,7 @@ export class Rooms {
 
   constructor(
     store: Store,
-    known: KnownEvents,
+    known: EventLookup,
     resolver: StateResolver,
     statesOf: StatesOf,
     nextNumber: () => number,

@@ -15,7 +15,7 @@ import type { Store } from '../../store/store.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
 import type { RootRef } from '../../tree/types.js';
 import { TraceDivergesError } from './errors.js';
-import type { KnownEvent, KnownEvents } from './known-events.js';
+import type { EventLookup, KnownEvent } from './known-events.js';
 import type { Resolution, ResolutionTrace, TraceKey } from '../resolution/contract.js';
 import { resolve } from '../resolution/resolve.js';
 import type { RoomStates } from '../state/room-states.js';
@@ -72,11 +72,11 @@ const MEMO_ENTRIES_MAX = 4_096;
 
 export class StateResolver {
   readonly #store: Store;
-  readonly #known: KnownEvents;
+  readonly #known: EventLookup;
   readonly #onTrace: OnTrace;
   readonly #memo = new ClockCache<string, RootRef>(MEMO_ENTRIES_MAX);
 
-  constructor(store: Store, known: KnownEvents, onTrace: OnTrace) {
+  constructor(store: Store, known: EventLookup, onTrace: OnTrace) {
     this.#store = store;
     this.#known = known;
     this.#onTrace = onTrace;
@@ -149,7 +149,7 @@ function stored({ trace, ...rest }: TraceRecord, inputs: readonly RootRef[]): St
  * A stored resolution with all its steps, by doing it again.
  * @throws ROOM_TRACE_DIVERGES when it does not give what it gave: stored data or rules have changed
  */
-export function replay(record: StoredTrace, room: ResolvedRoom, known: KnownEvents): TraceRecord {
+export function replay(record: StoredTrace, room: ResolvedRoom, known: EventLookup): TraceRecord {
   const { trace } = resolve(room.rules, record.inputs, room.states, known);
   if (trace.output !== toHex(record.root.hash)) {
     throw new TraceDivergesError(
@@ -165,7 +165,7 @@ export function replay(record: StoredTrace, room: ResolvedRoom, known: KnownEven
   return { roomId, trace, root, heads, newest, resets };
 }
 
-function resetOf(key: TraceKey, known: KnownEvents): StateReset | undefined {
+function resetOf(key: TraceKey, known: EventLookup): StateReset | undefined {
   // Most states hold the same, and neighbours do: asked for once each, not once a state.
   const ids = new Set(key.candidates.filter((id, i, all) => id !== all[i - 1]));
   const candidates = [...ids].flatMap((id) => (id === null ? [] : (known.pdu(id) ?? [])));
