@@ -1,0 +1,67 @@
+// What an answer must heed of a room whose state is, or was, known in part.
+//
+// Lazy clients get such a room at once, with the members that its state has and those that the timeline cites. Others
+// would take the members that they are told for all there are: from them the room is hidden, and comes as newly joined
+// once its state is whole. Lazy clients are then told what they know wrong.
+//
+//          join                          completion
+//   ────────┼──────────────────────────────┼────────────────▶
+//      whole        eager: hidden            eager: newly joined
+//                   lazy: what is known      lazy: corrections, once
+//
+// The states at tokens between the two are gone after the completion: what is found there now is the whole state at
+// that point, and not what clients were told.
+//
+// Source: MSC3902, "Client-server API".
+
+import type { Engine } from '../../engine/engine.js';
+import type { RoomId } from '../../event/ids.js';
+import { MEMBER_TYPE } from '../../room/state/key.js';
+import type { SyncContext } from './context.js';
+
+export interface Partiality {
+  /** The state that the client was told of at its token was known in part. */
+  readonly was: boolean;
+  /** So is the state at the point of the answer. */
+  readonly is: boolean;
+  /** What the client was told wrong, or lacks, and is to be told now that the state is whole. */
+  readonly correction: Correction | undefined;
+}
+
+/** Keys of the state; `everything` where they are too many to be named. */
+export type Correction = ReadonlyArray<readonly [type: string, stateKey: string]> | 'everything';
+
+const WHOLE: Partiality = { was: false, is: false, correction: undefined };
+
+/** Lookups in memory, but for a room that was completed since the token. */
+export function partialityOf({ home, since, to }: SyncContext, roomId: RoomId): Partiality {
+  const { engine } = home;
+  if (engine.partial.joinOf(roomId) === undefined) return WHOLE;
+  const is = isPartialAt(engine, roomId, to.seq);
+  if (since === undefined || !isPartialAt(engine, roomId, since.seq)) return { ...WHOLE, is };
+  return { was: true, is, correction: is ? undefined : correctionSince(engine, roomId, since.seq) };
+}
+
+/** Was the state of the room known in part when everything up to a seq was committed? */
+function isPartialAt({ partial, store }: Engine, roomId: RoomId, seq: number): boolean {
+  const join = partial.joinOf(roomId);
+  if (join === undefined || join.eventSeq > seq) return false;
+  // Another join may have brought all of the state instead.
+  return join.completed === undefined ? store.room(roomId)?.isPartial === true : join.completed.seq > seq;
+}
+
+/** The membership of whose events turned out otherwise was told as those events cite it, not as the state had it. */
+function correctionSince({ partial, reader }: Engine, roomId: RoomId, seq: number): Correction | undefined {
+  const completed = partial.completedAfter(roomId, seq);
+  if (completed === undefined) return undefined;
+  if (completed.corrected === undefined) return 'everything';
+  const senders = new Set(completed.revised.flatMap((id) => reader.events.pdu(id)?.sender ?? []));
+  return [...completed.corrected, ...[...senders].map((sender) => [MEMBER_TYPE, sender] as const)];
+}
+
+/** Does it hold the membership of a user? */
+export function correctsMember(correction: Correction | undefined, userId: string): boolean {
+  if (correction === undefined) return false;
+  if (correction === 'everything') return true;
+  return correction.some(([type, stateKey]) => type === MEMBER_TYPE && stateKey === userId);
+}
