@@ -160,4 +160,31 @@ for (const name of ROOM_NAMES.filter((each) => each !== 'crowd-v11')) {
   });
 }
 
+test('who waits for a state to be whole finds it committed', async () => {
+  const there = await resident('forks-v10');
+  const { room, joinId } = there;
+  const roomId = room.expected.room_id;
+  const engine = await openEngine();
+  await engine.receiveJoin(answerOf(there, 'partial'));
+  await fetchState(engine, there);
+  const write = engine.store.write.bind(engine.store);
+  let isWhole: boolean | undefined;
+  engine.store.write = async (group) => {
+    // What was decided is on its way to disk: whoever asks now must wait for it all the same.
+    if (isWhole === undefined && !engine.partial.isPartial(roomId)) {
+      isWhole = false;
+      told = engine.partial.whenFull(roomId).then(() => {
+        isWhole = engine.store.room(roomId)?.isPartial === false;
+      });
+    }
+    await write(group);
+  };
+  let told: Promise<void> | undefined;
+  await engine.completeState(joinId, there.state);
+  await told;
+  assert.is(isWhole, true);
+  await engine.close();
+  await there.engine.close();
+});
+
 test.run();

@@ -147,8 +147,8 @@ async function addRoom(gathering: Gathering, roomId: RoomId, hint: Membership): 
 /** Was the client told at its token that the user is joined, and of the room as it was? */
 function knowsRoom({ requester, filter }: SyncContext, { base, partiality }: Place): boolean {
   if (base?.membership(requester.userId) !== 'join') return false;
-  const { was, correction } = partiality;
-  if (was && !filter.isLazy) return false;
+  const { isEntered, was, correction } = partiality;
+  if (isEntered || (was && !filter.isLazy)) return false;
   return correction !== 'everything' && !correctsMember(correction, requester.userId);
 }
 

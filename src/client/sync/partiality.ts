@@ -20,6 +20,8 @@ import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { SyncContext } from './context.js';
 
 export interface Partiality {
+  /** The room was joined since the token, perhaps once more: whatever the client has of it is of another time. */
+  readonly isEntered: boolean;
   /** The state that the client was told of at its token was known in part. */
   readonly was: boolean;
   /** So is the state at the point of the answer. */
@@ -31,15 +33,17 @@ export interface Partiality {
 /** Keys of the state; `everything` where they are too many to be named. */
 export type Correction = ReadonlyArray<readonly [type: string, stateKey: string]> | 'everything';
 
-const WHOLE: Partiality = { was: false, is: false, correction: undefined };
+const WHOLE: Partiality = { isEntered: false, was: false, is: false, correction: undefined };
 
 /** Lookups in memory, but for a room that was completed since the token. */
 export function partialityOf({ home, since, to }: SyncContext, roomId: RoomId): Partiality {
   const { engine } = home;
-  if (engine.partial.joinOf(roomId) === undefined) return WHOLE;
+  const join = engine.partial.joinOf(roomId);
+  if (join === undefined) return WHOLE;
   const is = isPartialAt(engine, roomId, to.seq);
-  if (since === undefined || !isPartialAt(engine, roomId, since.seq)) return { ...WHOLE, is };
-  return { was: true, is, correction: is ? undefined : correctionSince(engine, roomId, since.seq) };
+  const isEntered = join.eventSeq <= to.seq && join.eventSeq > (since?.seq ?? 0);
+  if (since === undefined || !isPartialAt(engine, roomId, since.seq)) return { ...WHOLE, isEntered, is };
+  return { ...WHOLE, was: true, is, correction: is ? undefined : correctionSince(engine, roomId, since.seq) };
 }
 
 /** Was the state of the room known in part when everything up to a seq was committed? */

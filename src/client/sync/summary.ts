@@ -159,7 +159,7 @@ export class Summaries {
   }
 }
 
-/** The summary as it is sent; undefined when it says what the one before said. */
+/** The summary as it is sent; undefined when it says what the one before said, or nothing. */
 export function summaryJson(now: Summary, before: Summary | undefined): JsonObject | undefined {
   const isSame =
     before !== undefined &&
@@ -167,6 +167,8 @@ export function summaryJson(now: Summary, before: Summary | undefined): JsonObje
     before.invited === now.invited &&
     JSON.stringify(before.heroes) === JSON.stringify(now.heroes);
   if (isSame) return undefined;
+  const isUnknown = now.heroes === undefined && now.joined === undefined && now.invited === undefined;
+  if (isUnknown) return undefined;
   return {
     ...(now.heroes === undefined ? {} : { 'm.heroes': now.heroes }),
     ...(now.joined === undefined ? {} : { 'm.joined_member_count': now.joined }),

@@ -47,6 +47,8 @@ export const state = (sender: string, type: string, content: Draft['content']): 
 export interface Joining {
   /** Events of the state that come with the answer beside those that always do. */
   readonly given?: readonly EventId[];
+  /** What the resident says in place of these of the state, though it is not so. */
+  readonly lies?: ReadonlyMap<EventId, EventId>;
   readonly servers?: readonly string[];
 }
 
@@ -55,10 +57,13 @@ export class PartialScene extends Scene {
   readonly beta: TestServer;
   readonly delta: TestServer;
   readonly #gamma: TestServer;
+  readonly #options: HarnessOptions;
+  readonly #past: Pdu[] = [];
   #join: Pdu | undefined;
 
-  private constructor(harness: Harness, servers: readonly TestServer[]) {
+  private constructor(harness: Harness, servers: readonly TestServer[], options: HarnessOptions) {
     super(harness);
+    this.#options = options;
     const [alpha, beta, gamma, delta] = servers;
     if (alpha === undefined || beta === undefined || gamma === undefined || delta === undefined) {
       throw new Error('four servers are needed');
@@ -74,19 +79,32 @@ export class PartialScene extends Scene {
     const rules = rulesOf('11');
     if (rules === undefined) throw new Error('a known version');
     const servers = await openServers(SERVERS, rules);
-    const harness = await Harness.open({
+    const all: HarnessOptions = {
       serverName: 'gamma.test' as ServerName,
       signingKey: keyOf('gamma.test'),
       keys: castKeys,
       ...options,
-    });
+    };
+    const opened = new PartialScene(await Harness.open(all), servers, all);
     try {
-      const opened = new PartialScene(harness, servers);
       await opened.#found();
       await scene(opened);
     } finally {
-      await harness.close();
+      await opened.harness.close();
       for (const { engine } of servers) await engine.close();
+    }
+  }
+
+  /** The same after a restart of the homeserver, played and closed; its data must be in a folder. */
+  async restart(scene: (scene: PartialScene) => Promise<void>): Promise<void> {
+    await this.harness.close();
+    const servers = [this.alpha, this.beta, this.#gamma, this.delta];
+    const opened = new PartialScene(await Harness.open(this.#options), servers, this.#options);
+    opened.#join = this.#join;
+    try {
+      await scene(opened);
+    } finally {
+      await opened.harness.close();
     }
   }
 
@@ -121,20 +139,35 @@ export class PartialScene extends Scene {
     return this.#everywhere(await server.send(draft));
   }
 
+  /** What happened before Gina joined, in its order. */
+  get past(): Pdu[] {
+    return [...this.#past];
+  }
+
+  /** An event of alpha's before Gina joins, which the others do not hear of. */
+  async beforehand(draft: Draft): Promise<Pdu> {
+    const event = await this.alpha.send(draft);
+    await this.#gamma.receive(event);
+    return event;
+  }
+
   async #everywhere(event: Pdu): Promise<Pdu> {
     for (const server of [this.alpha, this.beta, this.#gamma, this.delta]) await server.receive(event);
     if (this.#join !== undefined) await this.give(event);
+    else this.#past.push(event);
     return event;
   }
 
   /** Gina joins; what is no member of the state before comes with the answer, and her own. */
   async enter({
     given = [],
+    lies = new Map(),
     servers = ['alpha.test', 'beta.test', 'delta.test'],
   }: Joining = {}): Promise<TestUser> {
     const gina = await this.harness.user('gina');
     const join = await this.send(this.#gamma, member(GINA, 'join'));
-    const told = [...this.stateBefore(join).filter((id) => this.#isGiven(id)), ...given];
+    const known = this.stateBefore(join).filter((id) => this.#isGiven(id));
+    const told = [...known.map((id) => lies.get(id) ?? id), ...given];
     const chain = new Set<EventId>([...told, ...join.authEvents]);
     for (const id of chain) for (const auth of this.pdu(id).authEvents) chain.add(auth);
     await this.engine.receiveJoin({
