@@ -1,5 +1,6 @@
 // A room joined with part of its state: gone on with at once, completed later, and then as if all had come at once.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EventId } from '../../src/event/ids.js';
@@ -177,6 +178,7 @@ test('who waits for a state to be whole finds it committed', async () => {
         isWhole = engine.store.room(roomId)?.isPartial === false;
       });
     }
+    await nextTurn();
     await write(group);
   };
   let told: Promise<void> | undefined;

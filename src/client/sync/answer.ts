@@ -145,11 +145,13 @@ async function addRoom(gathering: Gathering, roomId: RoomId, hint: Membership): 
 }
 
 /** Was the client told at its token that the user is joined, and of the room as it was? */
-function knowsRoom({ requester, filter }: SyncContext, { base, partiality }: Place): boolean {
-  if (base?.membership(requester.userId) !== 'join') return false;
+function knowsRoom({ requester, filter }: SyncContext, { base, end, partiality }: Place): boolean {
+  const { userId } = requester;
   const { isEntered, was, correction } = partiality;
-  if (isEntered || (was && !filter.isLazy)) return false;
-  return correction !== 'everything' && !correctsMember(correction, requester.userId);
+  if (base?.membership(userId) !== 'join' || isEntered || (was && !filter.isLazy)) return false;
+  // Who is in the room and was told otherwise was told of it as one that was left.
+  const isBack = end.membership(userId) === 'join' && correctsMember(correction, userId);
+  return correction !== 'everything' && !isBack;
 }
 
 /** May a quiet joined room have something to tell? Lookups in memory. */

@@ -220,7 +220,6 @@ export class Notifier {
   #addPartial(roomId: RoomId | undefined, { rooms, users }: Concerned): void {
     if (roomId === undefined) return;
     this.moments.completed(roomId);
-    this.summaries.forget(roomId);
     rooms.add(roomId);
     for (const userId of this.#parts.accounts.memberships.ofRoom(roomId).keys()) users.add(userId);
   }

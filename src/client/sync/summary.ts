@@ -56,12 +56,6 @@ export class Summaries {
     this.#moments = moments;
   }
 
-  /** What is kept of a room goes: its state was known in part, and is whole now. */
-  forget(roomId: RoomId): void {
-    this.#invited.delete(roomId);
-    this.#candidates.delete(roomId);
-  }
-
   /**
    * The summary of a state, for one of the room's users.
    * @param isPartial the state is known in part

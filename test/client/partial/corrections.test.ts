@@ -129,8 +129,10 @@ test('what somebody redacted who may not is whole again', async () => {
   });
 });
 
-/** The resident says that Carol is banned, which she is on a branch that the join does not follow. */
+/** The resident says that Carol, a moderator, is banned, which she is on a branch that the join does not follow. */
 async function carolIsSlandered(scene: PartialScene) {
+  const users = { [ALICE]: 100, [CAROL]: 50 };
+  await scene.send(scene.alpha, state(ALICE, 'm.room.power_levels', { users, invite: 0 }));
   const fork = [...scene.alpha.room.forwardExtremities] as EventId[];
   await scene.send(scene.alpha, message(ALICE, 'come in'));
   const ban = await scene.alpha.send({ ...member(CAROL, 'ban', ALICE), prevEvents: fork });
@@ -284,6 +286,25 @@ test('a user of this server whom somebody threw out who may not is back in the r
       assert.equal(shorts(room, 'timeline'), [`member|${GINA}`, 'one']);
       assert.ok(shorts(room, 'state').includes('create|'));
     }
+  });
+});
+
+test('a user of this server whom somebody threw out, as only the whole state shows, is told of it', async () => {
+  await PartialScene.act(async (scene) => {
+    const { gina } = await carolIsSlandered(scene);
+    const since = nextOf(await scene.lazily(gina));
+    const kick = await scene.delta.send({
+      ...member(GINA, 'leave', CAROL),
+      prevEvents: [scene.join.eventId],
+    });
+    assert.is(await scene.give(kick), 'rejected');
+    await scene.complete();
+    for (const timeline of [{}, { not_types: ['m.room.member'] }]) {
+      const filter = { room: { ...LAZY.room, timeline } };
+      const room = leftIn(await scene.sync(gina, { since }, filter), scene.roomId);
+      assert.equal(idsOf(room, 'timeline'), [kick.eventId]);
+    }
+    await scene.rooms.refused([403, 'M_FORBIDDEN'], gina, 'GET', v3`rooms/${scene.roomId}/joined_members`);
   });
 });
 

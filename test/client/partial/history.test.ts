@@ -2,18 +2,19 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { textOf } from '../harness.js';
+import { type TestUser, textOf } from '../harness.js';
 import { bodies, v3 } from '../rooms.js';
 import { ALICE, BOB, message, PartialScene, state } from './support.js';
 
 const test = suite('client/partial: history');
 
-/** Bob says some things before Gina comes, and they are fetched when she is in and all is known. */
-async function withHistory(scene: PartialScene) {
+/** Bob says some things before Gina comes, and they are fetched when all is known, after what else is to happen. */
+async function withHistory(scene: PartialScene, before: (gina: TestUser) => Promise<void> = async () => {}) {
   const said = [];
   for (const body of ['one', 'two', 'three']) said.push(await scene.send(scene.beta, message(BOB, body)));
   const gina = await scene.enter();
   await scene.complete();
+  await before(gina);
   await scene.engine.receiveHistory(
     scene.past.filter(({ eventId }) => eventId !== scene.join.eventId).map(({ json }) => json),
     { from: 'alpha.test', roomVersion: scene.join.rules.version, roomId: scene.roomId },
@@ -30,6 +31,15 @@ test('what is around an event that was fetched later is found at its place', asy
     assert.equal(bodies(context['events_after']), ['three']);
     const from = `${v3`rooms/${scene.roomId}/messages`}?dir=b&limit=1&from=${textOf(context['end'])}`;
     assert.equal(bodies((await scene.rooms.ask(gina, 'GET', from))['chunk']), ['three']);
+  });
+});
+
+test('who left sees what was before, also when it was fetched later', async () => {
+  await PartialScene.act(async (scene) => {
+    const { gina, said } = await withHistory(scene, (user) => scene.rooms.leave(user, scene.roomId));
+    assert.equal(await scene.rooms.heard(gina, scene.roomId), ['one', 'two', 'three']);
+    const path = v3`rooms/${scene.roomId}/event/${said[0]?.eventId ?? ''}`;
+    assert.equal((await scene.rooms.ask(gina, 'GET', path))['content']?.['body'], 'one');
   });
 });
 

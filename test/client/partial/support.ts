@@ -166,6 +166,19 @@ export class PartialScene extends Scene {
   }: Joining = {}): Promise<TestUser> {
     const gina = await this.harness.user('gina');
     const join = await this.send(this.#gamma, member(GINA, 'join'));
+    await this.#enter(join, { given, lies, servers });
+    return gina;
+  }
+
+  /** Gina, who has left, joins once more, and again most members are left out. */
+  async reenter(): Promise<void> {
+    const { forwardExtremities } = this.engine.reader.room(this.roomId);
+    this.#join = undefined;
+    for (const id of forwardExtremities) await this.#everywhere(this.engine.reader.event(id).pdu);
+    await this.#enter(await this.send(this.#gamma, member(GINA, 'join')), {});
+  }
+
+  async #enter(join: Pdu, { given = [], lies = new Map(), servers = [] }: Joining): Promise<void> {
     const known = this.stateBefore(join).filter((id) => this.#isGiven(id));
     const told = [...known.map((id) => lies.get(id) ?? id), ...given];
     const chain = new Set<EventId>([...told, ...join.authEvents]);
@@ -180,7 +193,6 @@ export class PartialScene extends Scene {
       servers,
     });
     this.#join = join;
-    return gina;
   }
 
   #isGiven(id: EventId): boolean {

@@ -222,6 +222,8 @@ test('what was unread stays so, counted as of a room of many', async () => {
     const bob = scene.beta.current('m.room.member', BOB);
     // Two are known of, but three other servers are in it: no talk between two.
     const gina = await scene.enter({ given: bob === undefined ? [] : [bob.eventId] });
+    const ofTwo = { conditions: [{ kind: 'room_member_count', is: '2' }], actions: [] };
+    await scene.rooms.ask(gina, 'PUT', '/v3/pushrules/global/override/two', ofTwo);
     const seen = await scene.send(scene.beta, message(BOB, 'one'));
     await scene.send(scene.beta, message(BOB, 'two'));
     const unread = async (): Promise<string> => {
@@ -290,6 +292,25 @@ test('whoever leaves meanwhile finds the room among those left, and no more when
       assert.is(sync['rooms'], undefined);
     }
     assert.ok(joinedIn(await scene.eagerly(gina), scene.roomId));
+  });
+});
+
+test('a client that slept over leaving and coming back gets the room as newly joined', async () => {
+  await PartialScene.act(async (scene) => {
+    const gina = await scene.enter();
+    const [lazy, eager] = [nextOf(await scene.lazily(gina)), nextOf(await scene.eagerly(gina))];
+    await scene.rooms.leave(gina, scene.roomId);
+    await scene.reenter();
+    assert.is(joinedIn(await scene.eagerly(gina, eager), scene.roomId), undefined);
+    for (const isWhole of [false, true]) {
+      if (isWhole) await scene.complete();
+      const room = joinedIn(await scene.lazily(gina, lazy), scene.roomId);
+      assert.ok(shorts(room, 'state').includes('create|'));
+      assert.equal(counts(room), isWhole ? ['5', '1'] : [undefined, undefined]);
+    }
+    const room = joinedIn(await scene.eagerly(gina, eager), scene.roomId);
+    assert.ok(shorts(room, 'state').includes('create|'));
+    assert.ok(membersOf(room, 'state').includes(SILENT));
   });
 });
 
