@@ -27,13 +27,6 @@ const LOOKED_AT_MAX = 500;
 
 type Asking = Pick<ClientRequest, 'signal'>;
 
-/** Is the state of the room known in part, and the rest on its way? */
-export function isAwaited({ store, partial }: Engine, roomId: RoomId): boolean {
-  if (store.room(roomId)?.isPartial !== true) return false;
-  for (const state of partial.incomplete()) if (state.roomId === roomId) return true;
-  return false;
-}
-
 /**
  * What a user may read of a room, once all of its state is known.
  * @param look throws where they may not, which is told at once
@@ -85,6 +78,13 @@ export async function memberOf(
   if (cited !== undefined) return { access, member: cited };
   const whole = await inWholeRoom(home, request, look);
   return { access: whole, member: memberIn(engine, whole, userId) };
+}
+
+/** Is the state of the room known in part, and the rest on its way? */
+function isAwaited({ store, partial }: Engine, roomId: RoomId): boolean {
+  if (store.room(roomId)?.isPartial !== true) return false;
+  for (const state of partial.incomplete()) if (state.roomId === roomId) return true;
+  return false;
 }
 
 function memberIn({ reader }: Engine, { view }: RoomAccess, userId: string): KnownEvent | undefined {

@@ -264,7 +264,7 @@ function correctedOf(content: JsonObject): CompletedState['corrected'] {
 function revisedOf(content: JsonObject): EventId[] {
   const revised = own(content, 'revised');
   if (!isArray(revised)) return [];
-  return revised.flatMap((entry) => {
+  return revised.flatMap((entry): EventId[] => {
     const id = isObject(entry) ? own(entry, 'event_id') : undefined;
     return typeof id === 'string' ? [id as EventId] : [];
   });

@@ -174,12 +174,14 @@ test('who waits for a state to be whole finds it committed', async () => {
     // What was decided is on its way to disk: whoever asks now must wait for it all the same.
     if (isWhole === undefined && !engine.partial.isPartial(roomId)) {
       isWhole = false;
-      told = engine.partial.whenFull(roomId).then(() => {
-        isWhole = engine.store.room(roomId)?.isPartial === false;
-      });
+      told = waited();
     }
     await nextTurn();
     await write(group);
+  };
+  const waited = async (): Promise<void> => {
+    await engine.partial.whenFull(roomId);
+    isWhole = engine.store.room(roomId)?.isPartial === false;
   };
   let told: Promise<void> | undefined;
   await engine.completeState(joinId, there.state);

@@ -169,7 +169,7 @@ async function placeAt(context: SyncContext, roomId: RoomId, isQuiet: boolean): 
   if (room === undefined) return undefined;
   const end = await moments.stateAt(room, to.seq);
   const base = since === undefined ? undefined : isQuiet ? end : await moments.stateAt(room, since.seq);
-  return { room, base, end, isQuiet, partiality: partialityOf(context, roomId) };
+  return { room, base, end, isQuiet, partiality: await partialityOf(context, roomId) };
 }
 
 /** An invitation or a knock; none from somebody ignored. */

@@ -69,6 +69,28 @@ test('what somebody says who was banned is heard while the ban is unknown, and i
   });
 });
 
+test('who is quoted with an old membership of theirs is told as they are, when that is known', async () => {
+  await PartialScene.act(async (scene) => {
+    const { beta } = scene;
+    const old = beta.current('m.room.member', BOB) as Pdu;
+    const now = await scene.send(beta, {
+      ...member(BOB, 'join'),
+      content: { membership: 'join', displayname: 'B' },
+    });
+    const gina = await scene.enter();
+    const said = beta.build({ ...message(BOB, 'one'), prevEvents: [scene.join.eventId] });
+    const authEvents = said.authEvents.map((id) => (id === now.eventId ? old.eventId : id));
+    const quoting = beta.build({ ...message(BOB, 'one'), prevEvents: [scene.join.eventId], authEvents });
+    assert.is(await scene.give(quoting), 'accepted');
+    const first = await scene.lazily(gina);
+    assert.ok(idsOf(joinedIn(first, scene.roomId), 'state').includes(old.eventId));
+    await scene.complete();
+    await scene.rooms.ask(gina, 'GET', v3`rooms/${scene.roomId}/event/${quoting.eventId}`);
+    const room = joinedIn(await scene.lazily(gina, nextOf(first)), scene.roomId);
+    assert.ok(idsOf(room, 'state').includes(now.eventId));
+  });
+});
+
 test('state that somebody set who may not is what it was, in `state` and in `state_after`', async () => {
   await PartialScene.act(async (scene) => {
     const says = await mallory(scene);

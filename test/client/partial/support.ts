@@ -224,11 +224,12 @@ export class PartialScene extends Scene {
     }
   }
 
-  /** The rest of the state comes. */
-  async complete(): Promise<CompletionOutcome> {
+  /** The rest of the state comes. @param meanwhile what happens while it is swapped */
+  async complete(meanwhile: () => Promise<unknown> = async () => undefined): Promise<CompletionOutcome> {
     const whole = this.stateBefore(this.join);
     await this.#giveOutliers(whole);
-    const outcome = await this.engine.completeState(this.join.eventId, whole);
+    const completing = this.engine.completeState(this.join.eventId, whole);
+    const [outcome] = await Promise.all([completing, meanwhile()]);
     await this.engine.core.idle();
     return outcome;
   }
