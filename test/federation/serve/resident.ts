@@ -17,7 +17,7 @@ import { signEvent } from '../../../src/event/signing.js';
 import { FederationError } from '../../../src/federation/errors.js';
 import { Federation } from '../../../src/federation/federation.js';
 import { ServerKeys } from '../../../src/federation/identity/server-keys.js';
-import { FEDERATION_OPTIONS } from '../../../src/federation/options.js';
+import { FEDERATION_OPTIONS, type FederationOptions } from '../../../src/federation/options.js';
 import type { FederationParts } from '../../../src/federation/parts.js';
 import { type FederationRoute, JsonText } from '../../../src/federation/route.js';
 import { serveRoutes } from '../../../src/federation/serve/routes.js';
@@ -39,6 +39,11 @@ export const CAROL = '@carol:gamma.test' as UserId;
 const START = Date.UTC(2026, 0, 1);
 /** Turns of the event loop in which what is to happen by itself happens. */
 const TURNS_MAX = 10_000;
+
+/** What of the server is not as usual. */
+interface Circumstances extends Pick<FederationParts, 'serversInPartialRoom'> {
+  readonly options?: Partial<FederationOptions>;
+}
 
 /** What a request gave. */
 export interface Served {
@@ -89,7 +94,11 @@ export class Resident {
   }
 
   /** @param name the server's; Alice is one of the first's users */
-  static async open(version = '12', name: ServerName = RESIDENT): Promise<Resident> {
+  static async open(
+    version = '12',
+    name: ServerName = RESIDENT,
+    { options, ...otherParts }: Circumstances = {},
+  ): Promise<Resident> {
     const rules = rulesOf(version);
     assert.ok(rules);
     const clock = { now: START };
@@ -109,7 +118,8 @@ export class Resident {
       random: () => 0.5,
       after: () => () => undefined,
       log: { info: silent, warn: silent, debug: silent },
-      options: FEDERATION_OPTIONS,
+      options: { ...FEDERATION_OPTIONS, ...options },
+      ...otherParts,
     };
     const federation = await Federation.open(parts);
     await accounts.register({ username: 'alice' });
@@ -267,6 +277,39 @@ export class Resident {
     const served = await this.ask(origin, method, path, body);
     assert.is(served.status, 200, `${method} ${path}: ${JSON.stringify(served.body)}`);
     return served.body;
+  }
+
+  /** A whole handshake of a join, of the version of the room. */
+  async handshake(user: UserId = CAROL, query = ''): Promise<Json> {
+    const server = serverOf(user);
+    const made = await this.answer(
+      server,
+      'GET',
+      `${v1`make_join/${this.roomId}/${user}`}?ver=${this.rules.version}`,
+    );
+    return this.sendJoin(this.complete(made['event'] ?? {}, server), query);
+  }
+
+  /** The second half of it. */
+  sendJoin({ eventId, json, sender }: Pdu, query = ''): Promise<Json> {
+    const path = `${v2`send_join/${this.roomId}/${eventId}`}${query}`;
+    return this.answer(serverOf(sender), 'PUT', path, json);
+  }
+
+  /** Takes in what another gave for a join, as a server does that joins. */
+  async takeJoin(answer: Json, isPartial: boolean): Promise<void> {
+    const json = (event: Json | undefined): JsonObject => this.pduOf(event).json;
+    const outcome = await this.engine.receiveJoin({
+      roomVersion: this.rules.version,
+      event: json(answer['event']),
+      state: itemsOf(answer['state']).map(json),
+      authChain: itemsOf(answer['auth_chain']).map(json),
+      from: RESIDENT,
+      isPartial,
+    });
+    assert.is(outcome.verdict.verdict, 'accepted', outcome.verdict.reason);
+    assert.equal(outcome.dropped, []);
+    this.roomId = outcome.roomId;
   }
 
   /** A request that must be refused so. */
