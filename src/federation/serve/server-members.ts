@@ -53,11 +53,9 @@ export class MembersByServer {
   }
 
   /** Users of the server with any membership, those joined first. */
-  *users(server: ServerName): Generator<UserId> {
+  users(server: ServerName): readonly UserId[] {
     const presence = this.#servers.get(server);
-    if (presence === undefined) return;
-    yield* presence.joined;
-    yield* presence.others;
+    return presence === undefined ? [] : [...presence.joined, ...presence.others];
   }
 
   /** The servers with somebody joined. */

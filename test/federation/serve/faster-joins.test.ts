@@ -16,6 +16,7 @@ import {
   Resident,
   STRANGER,
   v1,
+  v2,
 } from './resident.js';
 
 const test = suite('federation serve faster joins');
@@ -89,6 +90,32 @@ test('the servers named are those in the room before the join: the joining one o
   assert.equal(textsIn(second, 'servers_in_room'), [RESIDENT, MEMBER, STRANGER]);
   await at.member(BOB, BOB, 'leave');
   assert.equal(textsIn(await at.handshake(DORA, OMIT), 'servers_in_room'), [RESIDENT, STRANGER]);
+  await at.close();
+});
+
+test('who is joined already joins again as ever, and is told the membership that was', async () => {
+  const at = await open();
+  await at.room([['m.room.name', { name: 'The room' }]]);
+  const first = at.pduOf((await at.handshake(CAROL, OMIT))['event']);
+  const answer = await at.handshake(CAROL, OMIT);
+  assert.equal(membersIn(answer), [CAROL]);
+  assert.ok(at.idsOf(answer['state']).includes(first.eventId));
+  assert.equal(textsIn(answer, 'servers_in_room'), [RESIDENT, MEMBER, STRANGER]);
+  assertComplete(at, answer);
+  await at.close();
+});
+
+test('a wish that is told twice is refused before the join is taken in', async () => {
+  const at = await open();
+  const roomId = await at.room();
+  const { root } = at.engine.currentState(roomId);
+  const join = { type: 'm.room.member', sender: CAROL, stateKey: CAROL, content: { membership: 'join' } };
+  const { eventId, json } = at.build(join);
+  for (const query of [`${OMIT}&omit_members=false`, `${NEEDED}&org.stateroom.members=needed`]) {
+    const path = `${v2`send_join/${roomId}/${eventId}`}${query}`;
+    await at.refused([400, 'M_INVALID_PARAM'], STRANGER, 'PUT', path, json);
+  }
+  assert.is(at.engine.currentState(roomId).root, root);
   await at.close();
 });
 

@@ -105,7 +105,13 @@ for (const version of ['1', '10', '12']) {
       'since',
     ];
     const query = fc.dictionary(
-      fc.constantFrom(...queryNames, 'access_token', 'omit_members', 'suggested_only'),
+      fc.constantFrom(
+        ...queryNames,
+        'access_token',
+        'omit_members',
+        'org.stateroom.members',
+        'suggested_only',
+      ),
       fc.oneof(word, fc.array(word, { maxLength: 4 })),
     );
     const calls = fc.record({

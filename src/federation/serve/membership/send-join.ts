@@ -16,7 +16,7 @@ import { jsonWithEvents } from '../event-texts.js';
 import { param, queryFlag, queryText } from '../request-fields.js';
 import { residentRoom, type ServedRoom } from '../rooms.js';
 import { servingOf } from '../serving.js';
-import { stateForJoin } from './join-state.js';
+import { type JoinWishes, stateForJoin } from './join-state.js';
 import { MEMBERS_PARAMETER, NEEDED } from './needed-members.js';
 import { authorisingUser } from './restricted-join.js';
 import { EVENT_BODY_BYTES_MAX, signedMembership, takeIn } from './signed-events.js';
@@ -24,6 +24,11 @@ import { EVENT_BODY_BYTES_MAX, signedMembership, takeIn } from './signed-events.
 async function sendJoin(request: FederationRequest, federation: Federation): Promise<JsonText> {
   const { engine } = federation.parts;
   const roomId = param(request, 'roomId');
+  // Read before anything is taken in: what has the wrong form is refused as a whole.
+  const wishes: JoinWishes = {
+    mayOmitMembers: queryFlag(request, 'omit_members'),
+    wantsNeeded: queryText(request, MEMBERS_PARAMETER) === NEEDED,
+  };
   const { pdu } = await signedMembership(
     request,
     federation,
@@ -35,7 +40,7 @@ async function sendJoin(request: FederationRequest, federation: Federation): Pro
   assertAuthorised(federation, room, pdu);
   const signed = engine.sign(pdu.json, pdu.rules.version);
   const event = await takeIn(federation, request, pdu, signed);
-  return joinAnswer(federation, request, room, event);
+  return joinAnswer(federation, room, event, wishes);
 }
 
 /**
@@ -55,16 +60,13 @@ function assertAuthorised(federation: Federation, room: ServedRoom, { sender, co
 
 async function joinAnswer(
   federation: Federation,
-  request: FederationRequest,
   { view: current }: ServedRoom,
   event: KnownEvent,
+  wishes: JoinWishes,
 ): Promise<JsonText> {
   const { engine, serverName } = federation.parts;
   const view = current.at(event.roots?.before ?? current.rootRef);
-  const told = await stateForJoin(federation, view, event, {
-    mayOmitMembers: queryFlag(request, 'omit_members'),
-    wantsNeeded: queryText(request, MEMBERS_PARAMETER) === NEEDED,
-  });
+  const told = await stateForJoin(federation, view, event, wishes);
   const { members } = servingOf(engine);
   await members.prepare(view);
   const head: JsonObject = {
