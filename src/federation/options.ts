@@ -20,9 +20,9 @@ export interface FederationOptions {
   // Joins of other servers' users.
   /**
    * Rooms with at most so many members, of whatever membership, are told in full also where a server asks to be
-   * spared them: so many are told in one go, and the server need not come again for the rest.
+   * spared them: 50 memberships are some 40 kB, less than what it takes to come again and ask for them.
    */
-  readonly smallRoomMembers: number;
+  readonly smallRoomMembersMax: number;
   /** Are servers that ask for it told the members that count, beside the state without members? */
   readonly tellsNeededMembers: boolean;
 
@@ -53,7 +53,7 @@ export const FEDERATION_OPTIONS: FederationOptions = {
   templateTimeoutMs: 15_000,
   candidatesTimeoutMs: 120_000,
   stateBytesMax: 256 * 1024 * 1024,
-  smallRoomMembers: 50,
+  smallRoomMembersMax: 50,
   tellsNeededMembers: true,
   backoffMs: 1_000,
   backoffDoublings: 16,

@@ -38,7 +38,7 @@ async function joinedInPart(
   version = '11',
   state: Parameters<Resident['room']>[0] = [],
 ): Promise<JoinedInPart> {
-  const at = await Resident.open(version, RESIDENT, { options: { smallRoomMembers: 0 } });
+  const at = await Resident.open(version, RESIDENT, { options: { smallRoomMembersMax: 0 } });
   await at.room([['m.room.name', { name: 'The room' }], ...state]);
   const answer = await at.handshake(CAROL, '?omit_members=true');
   const listed = new Set(itemsOf(answer['servers_in_room']).map((server) => leaf(server) as ServerName));
@@ -141,7 +141,7 @@ for (const visibility of ['shared', 'joined']) {
 }
 
 test('without a list only the servers of members that are known are in the room', async () => {
-  const at = await Resident.open('11', RESIDENT, { options: { smallRoomMembers: 0 } });
+  const at = await Resident.open('11', RESIDENT, { options: { smallRoomMembersMax: 0 } });
   await at.room();
   const there = await Resident.open('11', STRANGER);
   // Without a name the room is told with its heroes: Alice and Bob.

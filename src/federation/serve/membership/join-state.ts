@@ -44,7 +44,7 @@ export async function stateForJoin(
   { mayOmitMembers, wantsNeeded }: JoinWishes,
 ): Promise<JoinState> {
   if (!mayOmitMembers) return wholeState(engine, view, seq);
-  if (view.count(MEMBER_TYPE) <= options.smallRoomMembers) {
+  if (view.count(MEMBER_TYPE) <= options.smallRoomMembersMax) {
     return withoutRepeats(await wholeState(engine, view, seq));
   }
   const { chains } = servingOf(engine);
