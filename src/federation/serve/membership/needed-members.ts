@@ -9,7 +9,8 @@
 //   servers   of each server in the room, one who is joined
 //
 // Each kind is told whole or not at all, and the answer names those that are whole: where a room has too many of
-// one, that one is left out. Members are chosen by the tree; only leaves and what cites members are read.
+// one, that one is left out; the servers are in `servers_in_room` all the same. Members are chosen by the tree;
+// only leaves, and the auth chain that is told anyway, are read.
 //
 // Source: MSC2775, "Lazy loading over federation"; MSC3902.
 
@@ -101,6 +102,7 @@ class Found implements NeededMembers {
     const users = new Set<string>();
     for (const [server, user] of members.of(this.#view).joinedUsers()) {
       if (!this.#servers.has(server)) users.add(user);
+      if (users.size > OF_KIND_MAX) break;
     }
     await this.addUsers('servers', users);
   }
