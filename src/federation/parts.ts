@@ -3,7 +3,7 @@
 
 import type { Accounts } from '../account/accounts.js';
 import type { Engine } from '../engine/engine.js';
-import type { RoomId, ServerName } from '../event/ids.js';
+import type { ServerName } from '../event/ids.js';
 import { internalRoomId } from '../event/internal.js';
 import type { SigningKey } from '../event/signing.js';
 import type { GapOptions } from './gaps/options.js';
@@ -37,11 +37,6 @@ export interface FederationParts {
   readonly after: (ms: number, work: () => void) => () => void;
   readonly log: FederationLog;
   readonly options: FederationOptions;
-  /**
-   * The servers that a room was said to have when it was joined in part, while not all of its members are known;
-   * undefined for every other room.
-   */
-  readonly serversInPartialRoom?: (roomId: RoomId) => ReadonlySet<ServerName> | undefined;
   /** Limits of single parts, where they are not what their own options say. */
   readonly tuning?: {
     readonly input?: Partial<InputOptions>;

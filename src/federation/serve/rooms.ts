@@ -44,23 +44,13 @@ async function prepared(engine: Engine, roomId: string): Promise<void> {
   if (row !== undefined) await servingOf(engine).members.prepare(engine.currentState(row.roomId));
 }
 
-/** The servers that a room was said to have when it was joined, where not all of its members are known. */
-export function serversAtPartialJoin(
-  { parts: { serversInPartialRoom } }: Federation,
-  { roomId, isPartial }: RoomRow,
-): ReadonlySet<ServerName> {
-  return (isPartial ? serversInPartialRoom?.(roomId) : undefined) ?? NO_SERVERS;
-}
-
-const NO_SERVERS: ReadonlySet<ServerName> = new Set();
-
 /** The eyes of a server on a room. */
 function sightOf(federation: Federation, row: RoomRow, view: StateView, server: ServerName): ServerSight {
   const { engine } = federation.parts;
   const members = servingOf(engine).members.of(view);
   return new ServerSight(engine.reader, view, server, {
     isInRoom: members.has(server),
-    wasAtPartialJoin: serversAtPartialJoin(federation, row).has(server),
+    wasAtPartialJoin: engine.partial.serversIn(row.roomId)?.includes(server) === true,
     users: members.users(server),
   });
 }

@@ -43,9 +43,7 @@ async function joinedInPart(
   const answer = await at.handshake(CAROL, '?omit_members=true');
   const listed = new Set(itemsOf(answer['servers_in_room']).map((server) => leaf(server) as ServerName));
   assert.equal([...listed].sort(), [RESIDENT, MEMBER]);
-  const there: Resident = await Resident.open(version, STRANGER, {
-    serversInPartialRoom: (roomId) => (roomId === there.roomId ? listed : undefined),
-  });
+  const there: Resident = await Resident.open(version, STRANGER);
   await there.takeJoin(answer, true);
   assert.is(there.engine.currentState(there.roomId).membership(BOB), undefined, 'Bob is not known there');
   assert.ok(there.engine.reader.room(there.roomId).isPartial);
@@ -203,11 +201,20 @@ test('a user of the server is invited to it as to any other room', async () => {
 });
 
 test('once all of the state is known it is a room like any other', async () => {
-  const at = await Resident.open('11');
+  const at = await Resident.open('11', RESIDENT, { options: { smallRoomMembersMax: 0 } });
   await at.room();
-  const listed = new Set([UNKNOWN]);
-  const there = await Resident.open('11', STRANGER, { serversInPartialRoom: () => listed });
-  await there.takeJoin(await at.handshake(CAROL), false);
+  const answer = await at.handshake(CAROL, '?omit_members=true');
+  const there = await Resident.open('11', STRANGER);
+  await there.takeJoin(answer, true);
+  const join = at.pduOf(answer['event']).eventId;
+  const state = [...at.engine.stateAt(join, 'before').entries()].map(({ eventId }) => eventId);
+  for (const id of at.chainOf(state)) {
+    await there.engine.receive(at.engine.reader.event(id).pdu.json, { from: RESIDENT, asOutlier: true });
+  }
+  for (const id of state) {
+    await there.engine.receive(at.engine.reader.event(id).pdu.json, { from: RESIDENT, asOutlier: true });
+  }
+  await there.engine.completeState(join, state);
   const { eventId } = await there.say(CAROL, 'hello');
   const { roomId } = there;
   const query = `?event_id=${encodeURIComponent(eventId)}`;

@@ -41,7 +41,7 @@ const START = Date.UTC(2026, 0, 1);
 const TURNS_MAX = 10_000;
 
 /** What of the server is not as usual. */
-interface Circumstances extends Pick<FederationParts, 'serversInPartialRoom'> {
+interface Circumstances {
   readonly options?: Partial<FederationOptions>;
 }
 
@@ -298,6 +298,7 @@ export class Resident {
 
   /** Takes in what another gave for a join, as a server does that joins. */
   async takeJoin(answer: Json, isPartial: boolean): Promise<void> {
+    const servers = itemsOf(answer['servers_in_room']).map(leaf);
     const json = (event: Json | undefined): JsonObject => this.pduOf(event).json;
     const outcome = await this.engine.receiveJoin({
       roomVersion: this.rules.version,
@@ -306,6 +307,7 @@ export class Resident {
       authChain: itemsOf(answer['auth_chain']).map(json),
       from: RESIDENT,
       isPartial,
+      servers,
     });
     assert.is(outcome.verdict.verdict, 'accepted', outcome.verdict.reason);
     assert.equal(outcome.dropped, []);

@@ -8,7 +8,7 @@ import { invalidParam, notFound } from '../../errors.js';
 import type { Federation } from '../../federation.js';
 import type { FederationRequest, FederationRoute } from '../../route.js';
 import { localUser, queryText, requiredQuery } from '../request-fields.js';
-import { namedRoom, serversAtPartialJoin } from '../rooms.js';
+import { namedRoom } from '../rooms.js';
 import { servingOf } from '../serving.js';
 
 /** Servers that are named with an alias, ours first. */
@@ -36,7 +36,7 @@ function directory(request: FederationRequest, federation: Federation): JsonObje
   const servers = new Set<ServerName>();
   const inRoom = servingOf(engine).members.of(engine.currentState(row.roomId));
   if (inRoom.has(serverName)) servers.add(serverName);
-  for (const server of [...inRoom.joined(), ...serversAtPartialJoin(federation, row)]) {
+  for (const server of [...inRoom.joined(), ...(engine.partial.serversIn(row.roomId) ?? [])]) {
     if (servers.size >= SERVERS_MAX) break;
     servers.add(server);
   }
