@@ -19,6 +19,7 @@ import { FEDERATION_OPTIONS } from '../../src/federation/options.js';
 import type { FederationParts } from '../../src/federation/parts.js';
 import { RemoteServers } from '../../src/federation/requests.js';
 import { eventsUpTo, missingBefore } from '../../src/federation/serve/history/walk.js';
+import { encodeStateNodes } from '../../src/federation/state-nodes.js';
 import type { IncomingAnswer, OutgoingRequest, Transport } from '../../src/federation/transport.js';
 import { utf8 } from '../../src/lib/bytes.js';
 import type { PublicKeys } from '../../src/event/verify.js';
@@ -43,6 +44,8 @@ export interface Asked {
 
 /** What a server answers: JSON, bytes, a refusal by status, or nothing. */
 export type Responder = (asked: Asked) => JsonObject | Uint8Array | number | 'silence';
+
+const PREFIX = /^\/_matrix\/federation\/(?:v1|unstable\/org\.stateroom)\//;
 
 /** Timers that go off when a test lets time pass. */
 export class Timers {
@@ -73,7 +76,7 @@ export class Peers implements Transport {
 
   async send({ destination, uri, body, bytesMax }: OutgoingRequest): Promise<IncomingAnswer> {
     const url = new URL(uri, 'https://peer.test');
-    const path = url.pathname.replace('/_matrix/federation/v1/', '').split('/').map(decodeURIComponent);
+    const path = url.pathname.replace(PREFIX, '').split('/').map(decodeURIComponent);
     this.asked.push(`${destination} ${path[0]}`);
     await this.onAsk(destination, path[0] ?? '');
     const responder = this.responders.get(destination);
@@ -94,7 +97,7 @@ export class Peers implements Transport {
   }
 }
 
-/** Answers as a server should that knows what the engine knows. */
+/** Answers as a server of our make should that knows what the engine knows. */
 export function honest(engine: Engine): Responder {
   const { reader } = engine;
   return ({ path, query, body }) => {
@@ -122,6 +125,12 @@ export function honest(engine: Engine): Responder {
       const limit = Number(query.get('limit'));
       const events = eventsUpTo(reader, first as RoomId, query.getAll('v') as EventId[], limit);
       return { pdus: events.map(({ pdu }) => pdu.json) };
+    }
+    if (what === 'events') return { pdus: textsOf('event_ids').flatMap(known) };
+    if (what === 'state_nodes') {
+      const root = engine.stateAt(String(own(body, 'event_id')), 'before').rootRef;
+      const nodes = textsOf('paths').map((name) => reader.tree.nodeAt(root, name));
+      return encodeStateNodes({ root: root.hash, nodes });
     }
     const eventId = what === 'event_auth' ? second : (query.get('event_id') ?? '');
     const event = reader.events.get(eventId as EventId);
