@@ -12,8 +12,9 @@ import { decodeStateNodes, EVENTS_PATH, type StateNodes, STATE_NODES_PATH } from
 const SILENCE_MS = 3_600_000;
 const SERVERS_KEPT = 4_096;
 
-/** How servers answer on paths that they do not know. */
+/** How servers, and what stands before them, answer on paths that they do not know. */
 const UNKNOWN_PATH_STATUS: ReadonlySet<number> = new Set([400, 404, 405]);
+const UNKNOWN_PATH_ERRCODE: ReadonlySet<string> = new Set(['M_UNRECOGNIZED', 'M_UNKNOWN']);
 
 export class StateroomRequests {
   readonly #requester: Pick<Requester, 'bytes' | 'post'>;
@@ -92,10 +93,14 @@ export class StateroomRequests {
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof RefusedError) || !UNKNOWN_PATH_STATUS.has(error.status)) throw error;
+      if (!(error instanceof RefusedError) || !isUnknownPath(error)) throw error;
       // What is not found may be the event.
       if (error.errcode !== 'M_NOT_FOUND') this.leaveAlone(server);
       return undefined;
     }
   }
+}
+
+function isUnknownPath({ status, errcode }: RefusedError): boolean {
+  return UNKNOWN_PATH_STATUS.has(status) || (status < 500 && UNKNOWN_PATH_ERRCODE.has(errcode));
 }

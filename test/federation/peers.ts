@@ -83,7 +83,7 @@ export class Peers implements Transport {
     const asked = { path, query: url.searchParams, body: body ?? {} };
     const answer = responder === undefined ? 'silence' : responder(asked);
     if (answer === 'silence') throw new UnreachableError(`${destination} is silent`, { destination });
-    if (typeof answer === 'number') return { status: answer, bytes: utf8('{"errcode":"M_NOT_FOUND"}') };
+    if (typeof answer === 'number') return { status: answer, bytes: utf8(refusal(answer)) };
     const bytes = answer instanceof Uint8Array ? answer : utf8(JSON.stringify(answer));
     if (bytes.length > bytesMax) throw new UnreachableError(`${destination} says too much`, { destination });
     return { status: 200, bytes };
@@ -95,6 +95,12 @@ export class Peers implements Transport {
   count(what: string): number {
     return this.asked.filter((one) => one.endsWith(what)).length;
   }
+}
+
+/** 405 is what servers say of paths that they do not have. */
+function refusal(status: number): string {
+  const errcode = { 403: 'M_FORBIDDEN', 405: 'M_UNRECOGNIZED' }[status] ?? 'M_NOT_FOUND';
+  return JSON.stringify({ errcode });
 }
 
 /** Answers as a server of our make should that knows what the engine knows. */

@@ -49,20 +49,23 @@ export async function stateBefore(
 ): Promise<EdgeState | undefined> {
   const { stateroom } = parts.remote;
   const asked = new Set<ServerName>();
+  const isComparable = local !== undefined && local.count() >= parts.options.treeEntriesMin;
   const byTree = async (server: ServerName, limits: RequestLimits): Promise<EdgeState | undefined> => {
-    if (local === undefined || asked.has(server) || !stateroom.mayAsk(server)) return undefined;
+    if (local === undefined) return undefined;
     asked.add(server);
     const ids = await stateByTree(parts, effort, { event, server, local, limits });
     return ids === undefined ? undefined : { ids, from: server };
   };
-  const ours = servers.filter((server) => stateroom.isSpokenBy(server));
-  return (
-    (await effort.inTurn(ours, byTree)) ??
-    (await effort.inTurn(servers, async (server, limits) => {
-      const state = await byTree(server, limits);
-      return state ?? stateByIds(parts, effort, event, server, limits);
-    }))
-  );
+  const ours = isComparable ? servers.filter((server) => stateroom.isSpokenBy(server)) : [];
+  const state = await effort.inTurn(ours, byTree);
+  if (state !== undefined) return state;
+  return effort.inTurn(servers, async (server, limits) => {
+    const isAskedByTree = isComparable && !asked.has(server) && stateroom.mayAsk(server);
+    if (!isAskedByTree) return stateByIds(parts, effort, event, server, limits);
+    // Whoever refuses this, for it may not or cannot tell, refuses the other too: that throws.
+    const answer = await byTree(server, limits);
+    return answer ?? effort.once(server, (more) => stateByIds(parts, effort, event, server, more));
+  });
 }
 
 /** The state before an event, if the server gives all of it. */

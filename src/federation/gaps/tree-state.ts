@@ -75,9 +75,8 @@ export async function stateByTree(
   effort: Effort,
   question: TreeQuestion,
 ): Promise<readonly EventId[] | undefined> {
-  const { engine, remote, options, log } = parts;
-  const { event, server, local, limits } = question;
-  if (local.count() < options.treeEntriesMin) return undefined;
+  const { engine, remote, log } = parts;
+  const { event, server, limits } = question;
   const { roomId, eventId } = event;
   const first = await remote.stateroom.stateNodes(server, roomId, eventId, [''], limits);
   if (first === undefined) return undefined;

@@ -19,10 +19,10 @@ import { Federation } from '../../../src/federation/federation.js';
 import { ServerKeys } from '../../../src/federation/identity/server-keys.js';
 import { FEDERATION_OPTIONS, type FederationOptions } from '../../../src/federation/options.js';
 import type { FederationParts } from '../../../src/federation/parts.js';
-import { type FederationRoute, JsonText } from '../../../src/federation/route.js';
+import { type FederationRoute, JsonText, Octets } from '../../../src/federation/route.js';
 import { serveRoutes } from '../../../src/federation/serve/routes.js';
 import type { IncomingAnswer, OutgoingRequest, Transport } from '../../../src/federation/transport.js';
-import { utf8 } from '../../../src/lib/bytes.js';
+import { toHex, utf8 } from '../../../src/lib/bytes.js';
 import { StateroomError } from '../../../src/lib/errors.js';
 import { authEventKeys } from '../../../src/room/auth/selection.js';
 import { castKeys, keyOf, SERVERS } from '../../simulator/cast.js';
@@ -259,6 +259,7 @@ export class Resident {
     };
     try {
       const answer = await route.handler(request, this.federation);
+      if (answer instanceof Octets) return { status: 200, body: wire({ octets: toHex(answer.bytes) }) };
       if (!(answer instanceof JsonText)) return { status: 200, body: wire(answer) };
       return { status: 200, body: JSON.parse(Buffer.from(await answer.bytes()).toString()) as Json };
     } catch (error) {
@@ -384,6 +385,11 @@ export function v1(parts: TemplateStringsArray, ...values: readonly string[]): s
 
 export function v2(parts: TemplateStringsArray, ...values: readonly string[]): string {
   return `/v2/${encoded(parts, values)}`;
+}
+
+/** A path of our own endpoints. */
+export function ours(parts: TemplateStringsArray, ...values: readonly string[]): string {
+  return `/unstable/org.stateroom/${encoded(parts, values)}`;
 }
 
 export function itemsOf(json: Json | undefined): readonly Json[] {

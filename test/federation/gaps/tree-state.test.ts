@@ -1,0 +1,333 @@
+// The state before an edge as a difference of trees: it costs what changed, it is believed no further than it can
+// be checked, and servers that do not speak it are asked as ever.
+
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { EventId, ServerName } from '../../../src/event/ids.js';
+import { type JsonObject, own } from '../../../src/event/json.js';
+import type { Pdu } from '../../../src/event/pdu.js';
+import { treeKeyOf } from '../../../src/room/state/key.js';
+import { valueOfId } from '../../../src/room/state/value.js';
+import { encodeStateNodes } from '../../../src/federation/state-nodes.js';
+import { utf8 } from '../../../src/lib/bytes.js';
+import type { Change } from '../../../src/tree/types.js';
+import {
+  type Asked,
+  BETA,
+  GAMMA,
+  honest,
+  idsOf,
+  type Responder,
+  Subject,
+  type SubjectOptions,
+} from '../peers.js';
+
+const test = suite('state by its tree');
+
+const NOTES = 40;
+
+/** A room with some state that all know, of which alpha then misses a part. */
+async function apart(options: SubjectOptions = {}): Promise<Subject> {
+  const gaps = { missingRoundsMax: 0, treeEntriesMin: 10, ...options.gaps };
+  const subject = await Subject.open({ ...options, gaps });
+  for (let i = 0; i < NOTES; i++) await note(subject, i, 'before', true);
+  return subject;
+}
+
+async function note(subject: Subject, i: number, text: string, isShared = false): Promise<Pdu> {
+  if (!isShared) return subject.set('x.note', `${i}`, { text });
+  const sender = subject.user('bob');
+  return subject.everywhere(
+    await subject.beta.send({ type: 'x.note', sender, stateKey: `${i}`, content: { text } }),
+  );
+}
+
+/** Bob goes on where alpha does not follow, then alpha hears of the newest. */
+async function hear(subject: Subject): Promise<Pdu> {
+  await subject.say('edge');
+  const newest = await subject.say('newest');
+  await subject.send([newest]);
+  await subject.settle();
+  return newest;
+}
+
+/** Beta answers so where this says anything, else honestly. */
+function twist(
+  subject: Subject,
+  answer: (asked: Asked, honestly: Responder) => ReturnType<Responder> | undefined,
+  server: ServerName = BETA,
+): void {
+  const honestly = honest(subject.beta.engine);
+  subject.peers.responders.set(server, (asked) => answer(asked, honestly) ?? honestly(asked));
+}
+
+function counts({ peers }: Subject): Record<string, number> {
+  const counted: Record<string, number> = {};
+  for (const one of peers.asked) counted[one] = (counted[one] ?? 0) + 1;
+  return counted;
+}
+
+test('what changed costs its nodes and its events, all together, and nothing else is asked for', async () => {
+  const subject = await apart();
+  const changed = [await note(subject, 3, 'after'), await note(subject, 31, 'after')];
+  let [nodes, nodeBytes] = [0, 0];
+  const asked: EventId[] = [];
+  twist(subject, (question, honestly) => {
+    const { path, body } = question;
+    if (path[0] === 'events') asked.push(...(own(body, 'event_ids') as EventId[]));
+    if (path[0] !== 'state_nodes') return undefined;
+    const answer = honestly(question) as Uint8Array;
+    nodes += (own(body, 'paths') as string[]).length;
+    nodeBytes += answer.length;
+    return answer;
+  });
+  const newest = await hear(subject);
+  assert.ok(subject.has(newest));
+  assert.ok(subject.agrees);
+  assert.equal(asked.sort(), changed.map(({ eventId }) => eventId).sort());
+  const { [`${BETA} state_nodes`]: rounds = 0, ...others } = counts(subject);
+  assert.equal(others, { [`${BETA} events`]: 1 });
+  assert.ok(rounds >= 2 && rounds <= 5, `${rounds} rounds`);
+  assert.ok(nodes <= 8 && nodeBytes < 4_000, `${nodes} nodes, ${nodeBytes} bytes`);
+  await subject.close();
+});
+
+test('a key that is gone from one state, and one that is new in the other, are part of it', async () => {
+  const subject = await apart();
+  await subject.set('x.new', '', {});
+  const late = subject.beta.user('late');
+  await subject.beta.send({
+    type: 'm.room.member',
+    sender: late,
+    stateKey: late,
+    content: { membership: 'join' },
+  });
+  // Alpha has a note that beta never heard of.
+  const alice = subject.user('alice');
+  await subject.alpha.send({ type: 'x.note', sender: alice, stateKey: 'only here', content: {} });
+  const newest = await hear(subject);
+  assert.ok(subject.has(newest));
+  const before = subject.alpha.engine.stateAt(newest.eventId, 'before');
+  assert.equal(idsOf(before), idsOf(subject.beta.engine.stateAt(newest.eventId, 'before')));
+  assert.is(before.get('x.note', 'only here'), undefined);
+  await subject.close();
+});
+
+test('events that cite events that nobody has bring these along, however many generations there are', async () => {
+  const subject = await apart();
+  const bob = subject.user('bob');
+  for (let i = 0; i < 20; i++) {
+    await subject.set('m.room.member', bob, { membership: 'join', displayname: `Bob ${i}` });
+  }
+  const newest = await hear(subject);
+  assert.ok(subject.has(newest));
+  assert.ok(subject.agrees);
+  assert.is(subject.peers.count(' state_ids') + subject.peers.count(' event'), 0);
+  await subject.close();
+});
+
+test('where nothing of the state changed nothing is fetched but a root', async () => {
+  const subject = await apart();
+  await hear(subject);
+  assert.ok(subject.agrees);
+  assert.equal(subject.peers.asked, [`${BETA} state_nodes`]);
+  await subject.close();
+});
+
+test('a state of few entries is asked for by ids', async () => {
+  const subject = await apart({ gaps: { treeEntriesMin: 500 } });
+  await note(subject, 1, 'after');
+  const newest = await hear(subject);
+  assert.ok(subject.has(newest));
+  assert.is(subject.peers.count(' state_nodes'), 0);
+  await subject.close();
+});
+
+test('a server that does not know the path is asked by ids, and not asked so again for an hour', async () => {
+  const subject = await apart();
+  twist(subject, ({ path }) => (path[0] === 'state_nodes' ? 405 : undefined));
+  await note(subject, 1, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.equal(subject.peers.asked, [`${BETA} state_nodes`, `${BETA} state_ids`, `${BETA} event`]);
+  await note(subject, 2, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.is(subject.peers.count(' state_nodes'), 1);
+  subject.timers.pass(3_600_000);
+  await note(subject, 3, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.is(subject.peers.count(' state_nodes'), 2);
+  await subject.close();
+});
+
+test('a server that answers anything with a page is taken for one that does not know the path', async () => {
+  const subject = await apart();
+  twist(subject, ({ path }) =>
+    path[0] === 'state_nodes' ? utf8(`<html>${'welcome '.repeat(40)}</html>`) : undefined,
+  );
+  await note(subject, 1, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.is(subject.peers.count(' state_nodes'), 1);
+  assert.is(subject.peers.count(' state_ids'), 1);
+  await subject.close();
+});
+
+test('a server that does not know all of the state refuses, and the next is asked', async () => {
+  const subject = await apart();
+  subject.peers.responders.set(BETA, ({ path }) => (path[0] === 'state_nodes' ? 403 : 404));
+  await note(subject, 1, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.is(counts(subject)[`${BETA} state_nodes`], 1);
+  assert.is(counts(subject)[`${BETA} state_ids`], undefined, 'who refuses one refuses the other');
+  assert.ok((counts(subject)[`${GAMMA} state_nodes`] ?? 0) >= 2);
+  assert.is(subject.peers.count(' state_ids'), 0);
+  await subject.close();
+});
+
+test('a server that is known to speak it is asked before others that do not', async () => {
+  const subject = await apart();
+  twist(subject, ({ path }) => (path[0] === 'state_nodes' ? 405 : undefined));
+  await note(subject, 1, 'after');
+  subject.peers.responders.set(GAMMA, honest(subject.gamma.engine));
+  await subject.say('edge');
+  const first = await subject.say('first');
+  await subject.send([first], [], { origin: GAMMA });
+  await subject.settle();
+  assert.ok(subject.has(first));
+  await note(subject, 2, 'after');
+  const second = await hear(subject);
+  assert.ok(subject.has(second));
+  assert.is(subject.peers.count(' state_ids'), 0);
+  await subject.close();
+});
+
+test('events that are not given end it: the state is asked for by ids', async () => {
+  const subject = await apart();
+  twist(subject, ({ path }) => (path[0] === 'events' ? { pdus: [] } : undefined));
+  await note(subject, 1, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.ok(subject.agrees);
+  assert.is(subject.peers.count(' state_ids'), 1);
+  await subject.close();
+});
+
+test('other events than were asked for, and more than were asked for, are left out', async () => {
+  const subject = await apart();
+  const changed = await note(subject, 1, 'after');
+  const other = await subject.say('not asked for');
+  twist(subject, ({ path }) =>
+    path[0] === 'events'
+      ? { pdus: [changed.json, ...Array(5_000).fill(other.json)] as JsonObject[] }
+      : undefined,
+  );
+  assert.ok(subject.has(await hear(subject)));
+  assert.not.ok(subject.alpha.engine.core.known.has(other.eventId));
+  assert.is(subject.peers.count(' events'), 1);
+  await subject.close();
+});
+
+/** Nodes of a tree that beta makes up: the state before the event, changed. */
+function lyingTree(subject: Subject, changes: readonly Change[]): Responder {
+  const { engine } = subject.beta;
+  return ({ body }) => {
+    const { tree } = engine.reader;
+    const { rootRef } = engine.stateAt(String(own(body, 'event_id')), 'before');
+    let record = 2 ** 43;
+    const draft = tree.update(rootRef, changes, () => ++record);
+    const nodes = (own(body, 'paths') as string[]).map((path) => tree.nodeAt(draft.root, path)?.slice());
+    const answer = encodeStateNodes({ root: draft.root.hash, nodes });
+    draft.discard();
+    return answer;
+  };
+}
+
+test('a tree that says of events what they are not is not believed, nor is one without the create event', async () => {
+  const subject = await apart();
+  const [topic, name] = [
+    await subject.set('m.room.topic', '', { topic: 'x' }),
+    await subject.set('m.room.name', '', { name: 'x' }),
+  ];
+  const { rules } = subject;
+  const value = (id: string): Uint8Array => valueOfId(id as EventId, rules);
+  const bob = treeKeyOf('m.room.member', subject.user('bob'));
+  const bobsJoin =
+    subject.beta.engine.currentState(subject.roomId).get('m.room.member', subject.user('bob')) ?? '';
+  const create = treeKeyOf('m.room.create', '');
+  const lies: Record<string, readonly Change[]> = {
+    'another key': [{ key: treeKeyOf('m.room.avatar', ''), tag: 0, value: value(topic.eventId) }],
+    'two keys': [{ key: treeKeyOf('m.room.name', ''), tag: 0, value: value(topic.eventId) }],
+    'another membership': [{ key: bob, tag: 4, value: value(bobsJoin) }],
+    'an id that is none': [{ key: treeKeyOf('x.a', ''), tag: 0, value: utf8('no id') }],
+    'bytes that are no text': [{ key: treeKeyOf('x.a', ''), tag: 0, value: Uint8Array.of(255, 254) }],
+    'an event that is not there': [{ key: treeKeyOf('x.a', ''), tag: 0, value: value(`$${'x'.repeat(43)}`) }],
+    'no create event': [{ key: create, tag: 0, value: undefined }],
+    'a key that is none': [
+      { key: { ...treeKeyOf('x.a', ''), bytes: Uint8Array.of(7) }, tag: 0, value: value(name.eventId) },
+    ],
+  };
+  for (const [lie, changes] of Object.entries(lies)) {
+    subject.peers.asked.length = 0;
+    const tree = lyingTree(subject, changes);
+    twist(subject, (asked) => (asked.path[0] === 'state_nodes' ? tree(asked) : undefined));
+    await subject.set('x.lie', '', { lie });
+    const newest = await hear(subject);
+    assert.ok(subject.has(newest), lie);
+    assert.ok(subject.agrees, lie);
+    assert.ok(subject.peers.count(' state_nodes') >= 2, lie);
+    assert.is(subject.peers.count(' state_ids'), 1, lie);
+    subject.timers.pass(3_600_000);
+  }
+  await subject.close();
+});
+
+test('nodes that are altered, left out, swapped, or of a root that changes are found out', async () => {
+  const subject = await apart();
+  const lies: Record<string, (answer: Uint8Array, round: number) => Uint8Array> = {
+    altered: (answer, round) => (round > 1 ? answer.with(answer.length - 1, 9) : answer),
+    'cut off': (answer, round) => (round > 1 ? answer.subarray(0, answer.length - 1) : answer),
+    'none at all': (answer) => answer.subarray(0, 32),
+    'no such node': (answer, round) => (round > 1 ? Uint8Array.of(...answer.subarray(0, 32), 0) : answer),
+    'another root': (answer, round) => (round > 1 ? answer.with(0, (answer[0] ?? 0) ^ 1) : answer),
+    'a node of 10 MB': (answer) => Uint8Array.of(...answer.subarray(0, 32), 0x80, 0x80, 0x80, 0x05),
+  };
+  for (const [lie, lying] of Object.entries(lies)) {
+    subject.peers.asked.length = 0;
+    let round = 0;
+    twist(subject, (asked, honestly) =>
+      asked.path[0] === 'state_nodes' ? lying(honestly(asked) as Uint8Array, ++round) : undefined,
+    );
+    await subject.set('x.lie', '', { lie });
+    const newest = await hear(subject);
+    assert.ok(subject.has(newest), lie);
+    assert.ok(subject.agrees, lie);
+    assert.ok(subject.peers.count(' state_nodes') <= 2, lie);
+    assert.is(subject.peers.count(' state_ids'), 1, lie);
+    subject.timers.pass(3_600_000);
+  }
+  await subject.close();
+});
+
+test('a server that gives its nodes one by one costs no more requests than a filling may', async () => {
+  const subject = await apart({ gaps: { requestsMax: 6, retryMs: 1e9 } });
+  for (let i = 0; i < NOTES; i++) await note(subject, i, 'after');
+  subject.peers.responders.set(GAMMA, () => 404);
+  twist(subject, (asked, honestly) => {
+    if (asked.path[0] !== 'state_nodes') return undefined;
+    const paths = (own(asked.body, 'paths') as string[]).slice(0, 1);
+    return honestly({ ...asked, body: { ...asked.body, paths } });
+  });
+  const newest = await hear(subject);
+  assert.not.ok(subject.has(newest));
+  assert.ok(subject.peers.asked.length <= 6, subject.peers.asked.join('\n'));
+  await subject.close();
+});
+
+test('a tree of more entries than a state may have is refused before it is read', async () => {
+  const subject = await apart({ gaps: { stateEntriesMax: 30, retryMs: 1e9 } });
+  await note(subject, 1, 'after');
+  const newest = await hear(subject);
+  assert.not.ok(subject.has(newest));
+  assert.is(counts(subject)[`${BETA} state_nodes`], 1);
+  await subject.close();
+});
+
+test.run();
