@@ -134,7 +134,7 @@ export function honest(engine: Engine): Responder {
     }
     if (what === 'events') return { pdus: textsOf('event_ids').flatMap(known) };
     if (what === 'state_nodes') {
-      const root = engine.stateAt(String(own(body, 'event_id')), 'before').rootRef;
+      const root = engine.stateAt(own(body, 'event_id') as string, 'before').rootRef;
       const nodes = textsOf('paths').map((name) => reader.tree.nodeAt(root, name));
       return encodeStateNodes({ root: root.hash, nodes });
     }

@@ -230,7 +230,7 @@ function lyingTree(subject: Subject, changes: readonly Change[]): Responder {
   const { engine } = subject.beta;
   return ({ body }) => {
     const { tree } = engine.reader;
-    const { rootRef } = engine.stateAt(String(own(body, 'event_id')), 'before');
+    const { rootRef } = engine.stateAt(own(body, 'event_id') as string, 'before');
     let record = 2 ** 43;
     const draft = tree.update(rootRef, changes, () => ++record);
     const nodes = (own(body, 'paths') as string[]).map((path) => tree.nodeAt(draft.root, path)?.slice());
