@@ -1,4 +1,4 @@
-// Requests that only servers of our make answer (state-nodes.ts), and the memory of who does not: whoever knows no
+// Requests that only servers of our make answer (state-parts.ts), and the memory of who does not: whoever knows no
 // such path is left alone with them for a while.
 
 import type { EventId, RoomId, ServerName } from '../event/ids.js';
@@ -6,7 +6,15 @@ import { isArray, isObject, type JsonObject, own } from '../event/json.js';
 import { ClockCache } from '../lib/clock-cache.js';
 import { RefusedError } from './errors.js';
 import { badAnswer, path, type RequestLimits, type Requester } from './requester.js';
-import { decodeStateNodes, EVENTS_PATH, type StateNodes, STATE_NODES_PATH } from './state-nodes.js';
+import {
+  decodeStateDifference,
+  decodeStateNodes,
+  EVENTS_PATH,
+  STATE_DIFFERENCE_PATH,
+  STATE_NODES_PATH,
+  type StateDifference,
+  type StateNodes,
+} from './state-parts.js';
 
 /** How long a server that does not answer them is asked nothing of the kind. */
 const SILENCE_MS = 3_600_000;
@@ -43,11 +51,29 @@ export class StateroomRequests {
   }
 
   /**
+   * How the state before an event differs from one of those after events that are named.
+   * @param from roots in hex by event ids
+   * @returns undefined from a server that has no such endpoint, or does not know the event
+   * @throws as `get`
+   */
+  stateDifference(
+    destination: ServerName,
+    roomId: RoomId,
+    eventId: EventId,
+    from: ReadonlyMap<EventId, string>,
+    limits?: RequestLimits,
+  ): Promise<StateDifference | undefined> {
+    const uri = `${STATE_DIFFERENCE_PATH}${path`/${roomId}`}`;
+    const body = { event_id: eventId, from: Object.fromEntries(from) };
+    return this.#octets({ destination, uri, body }, limits, decodeStateDifference);
+  }
+
+  /**
    * Nodes of the state before an event, by their paths.
    * @returns undefined from a server that has no such endpoint, or does not know the event
    * @throws as `get`
    */
-  async stateNodes(
+  stateNodes(
     destination: ServerName,
     roomId: RoomId,
     eventId: EventId,
@@ -56,15 +82,7 @@ export class StateroomRequests {
   ): Promise<StateNodes | undefined> {
     const uri = `${STATE_NODES_PATH}${path`/${roomId}`}`;
     const body = { event_id: eventId, paths };
-    const bytes = await this.#spoken(destination, () =>
-      this.#requester.bytes({ destination, method: 'POST', uri, body }, limits),
-    );
-    if (bytes === undefined) return undefined;
-    const answer = decodeStateNodes(bytes, paths.length);
-    // Some servers answer anything with a page.
-    if (answer === undefined) this.leaveAlone(destination);
-    else this.#silentUntil.set(destination, 0, 1);
-    return answer;
+    return this.#octets({ destination, uri, body }, limits, (bytes) => decodeStateNodes(bytes, paths.length));
   }
 
   /**
@@ -87,6 +105,23 @@ export class StateroomRequests {
     const pdus = own(answer, 'pdus');
     if (!isArray(pdus)) throw badAnswer(destination, 'pdus is no list');
     return pdus.slice(0, eventIds.length).filter(isObject);
+  }
+
+  async #octets<T>(
+    request: { readonly destination: ServerName; readonly uri: string; readonly body: JsonObject },
+    limits: RequestLimits | undefined,
+    decode: (bytes: Uint8Array) => T | undefined,
+  ): Promise<T | undefined> {
+    const { destination } = request;
+    const bytes = await this.#spoken(destination, () =>
+      this.#requester.bytes({ method: 'POST', ...request }, limits),
+    );
+    if (bytes === undefined) return undefined;
+    const answer = decode(bytes);
+    // Some servers answer anything with a page.
+    if (answer === undefined) this.leaveAlone(destination);
+    else this.#silentUntil.set(destination, 0, 1);
+    return answer;
   }
 
   async #spoken<T>(server: ServerName, ask: () => Promise<T>): Promise<T | undefined> {

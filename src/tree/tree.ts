@@ -188,6 +188,15 @@ export class StateTree {
     return new RemoteWalk(this.#loader, this.#loader.resolve(root), remoteHash, options);
   }
 
+  /** What changes do to a tree, with what it holds at their keys; in their order. O(log n) nodes for each. */
+  differencesOf(root: RootRef, changes: Iterable<Change>): Difference[] {
+    return Array.from(changes, ({ key, tag, value }) => {
+      const { bytes, position } = key;
+      const after = value === undefined ? undefined : { key: bytes, position, tag, value };
+      return { key: bytes, position, before: this.get(root, key), after };
+    });
+  }
+
   /** The hash that a root would have after changes. Nothing of it is kept. */
   hashAfter(root: RootRef, changes: Iterable<Change>): Uint8Array {
     let last = FIRST_UNSTORED_RECORD;

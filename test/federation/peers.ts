@@ -19,12 +19,17 @@ import { FEDERATION_OPTIONS } from '../../src/federation/options.js';
 import type { FederationParts } from '../../src/federation/parts.js';
 import { RemoteServers } from '../../src/federation/requests.js';
 import { eventsUpTo, missingBefore } from '../../src/federation/serve/history/walk.js';
-import { encodeStateNodes } from '../../src/federation/state-nodes.js';
+import {
+  encodeStateDifference,
+  encodeStateNodes,
+  type StateDifference,
+} from '../../src/federation/state-parts.js';
 import type { IncomingAnswer, OutgoingRequest, Transport } from '../../src/federation/transport.js';
-import { utf8 } from '../../src/lib/bytes.js';
+import { concatBytes, toHex, utf8 } from '../../src/lib/bytes.js';
 import type { PublicKeys } from '../../src/event/verify.js';
 import type { StateView } from '../../src/reader/state-view.js';
 import type { HorizonLimits } from '../../src/room/graph/horizon.js';
+import { encodePatchEntry } from '../../src/tree/patch.js';
 import { castKeys, keyOf, SERVERS } from '../simulator/cast.js';
 import { Clock, TestServer } from '../simulator/test-server.js';
 
@@ -133,6 +138,7 @@ export function honest(engine: Engine): Responder {
       return { pdus: events.map(({ pdu }) => pdu.json) };
     }
     if (what === 'events') return { pdus: textsOf('event_ids').flatMap(known) };
+    if (what === 'state_difference') return encodeStateDifference(differenceIn(engine, body));
     if (what === 'state_nodes') {
       const root = engine.stateAt(own(body, 'event_id') as string, 'before').rootRef;
       const nodes = textsOf('paths').map((name) => reader.tree.nodeAt(root, name));
@@ -151,6 +157,18 @@ export function honest(engine: Engine): Responder {
     if (what === 'state') return { pdus: ids.flatMap(known), auth_chain: chainIds.flatMap(known) };
     return 404;
   };
+}
+
+function differenceIn({ reader }: Engine, body: JsonObject): StateDifference {
+  const { rootRef } = reader.stateAt(own(body, 'event_id') as string, 'before');
+  const root = rootRef.hash;
+  for (const [id, said] of Object.entries(own(body, 'from') as JsonObject)) {
+    const after = reader.events.get(id as EventId)?.roots?.after;
+    if (after === undefined || toHex(after.hash) !== said) continue;
+    const patch = concatBytes(...Array.from(reader.tree.diff(after, rootRef), encodePatchEntry));
+    return { root, from: after.hash, patch };
+  }
+  return { root, from: undefined, patch: new Uint8Array() };
 }
 
 export function idsOf(view: StateView): EventId[] {

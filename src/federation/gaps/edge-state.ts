@@ -7,13 +7,13 @@
 import type { Engine } from '../../engine/engine.js';
 import { type EventId, parseEventId, type RoomId, type ServerName } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
-import type { StateView } from '../../reader/state-view.js';
 import type { RemoteServers, RequestLimits } from '../requests.js';
 import type { Effort } from './effort.js';
 import { eventsSingly, takeWithCited } from './events-by-id.js';
 import { readEvents } from './fetched-events.js';
 import type { GapOptions } from './options.js';
 import { citedBy, type OutlierParts } from './outliers.js';
+import type { KnownState } from './tree-difference.js';
 import { stateByTree } from './tree-state.js';
 
 export interface EdgeParts extends OutlierParts {
@@ -38,22 +38,25 @@ const TURN = 200;
 
 /**
  * The state before an event, from the first server that gives all of it.
- * @param local a state of the room that is known and likely near to it; without one its current state
+ * @param known states of the room that are known and likely near to it, the nearest first; if not given, those that
+ *   the room has now
  */
 export async function stateBefore(
   parts: EdgeParts,
   effort: Effort,
   event: Pdu,
   servers: readonly ServerName[],
-  local = currentStateOf(parts.engine, event.roomId),
+  known = statesNow(parts.engine, event.roomId),
 ): Promise<EdgeState | undefined> {
   const { stateroom } = parts.remote;
   const asked = new Set<ServerName>();
-  const isComparable = local !== undefined && local.count() >= parts.options.treeEntriesMin;
+  const [nearest, ...others] = known;
+  const isComparable = nearest !== undefined && nearest.view.count() >= parts.options.treeEntriesMin;
   const byTree = async (server: ServerName, limits: RequestLimits): Promise<EdgeState | undefined> => {
-    if (local === undefined) return undefined;
+    if (nearest === undefined) return undefined;
     asked.add(server);
-    const ids = await stateByTree(parts, effort, { event, server, local, limits });
+    const question = { event, server, known: [nearest, ...others], limits } as const;
+    const ids = await stateByTree(parts, effort, question);
     return ids === undefined ? undefined : { ids, from: server };
   };
   const ours = isComparable ? servers.filter((server) => stateroom.isSpokenBy(server)) : [];
@@ -83,8 +86,11 @@ async function stateByIds(
   return ids === undefined ? undefined : { ids, from: server };
 }
 
-function currentStateOf(engine: Engine, roomId: RoomId): StateView | undefined {
-  return engine.store.room(roomId) === undefined ? undefined : engine.currentState(roomId);
+/** The current state of a room, and those after its forward extremities, which others may know. */
+function statesNow(engine: Engine, roomId: RoomId): readonly KnownState[] {
+  if (engine.store.room(roomId) === undefined) return [];
+  const ends = engine.forwardExtremities(roomId).map((id) => ({ view: engine.stateAt(id), after: id }));
+  return [{ view: engine.currentState(roomId), after: undefined }, ...ends];
 }
 
 /** Fetches what an event cites and is not known. @returns whether all of it is known now */

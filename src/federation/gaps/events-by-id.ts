@@ -5,7 +5,7 @@ import type { EventId, RoomId, ServerName } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
 import type { RoomVersionRules } from '../../event/rules.js';
 import type { RemoteServers } from '../requests.js';
-import { EVENTS_ASKED_MAX } from '../state-nodes.js';
+import { EVENTS_ASKED_MAX } from '../state-parts.js';
 import type { Effort } from './effort.js';
 import { readEvent, readEvents } from './fetched-events.js';
 import type { GapOptions } from './options.js';

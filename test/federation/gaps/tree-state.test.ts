@@ -3,13 +3,14 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { EventId, ServerName } from '../../../src/event/ids.js';
+import type { EventId } from '../../../src/event/ids.js';
 import { type JsonObject, own } from '../../../src/event/json.js';
 import type { Pdu } from '../../../src/event/pdu.js';
 import { treeKeyOf } from '../../../src/room/state/key.js';
 import { valueOfId } from '../../../src/room/state/value.js';
-import { encodeStateNodes } from '../../../src/federation/state-nodes.js';
-import { utf8 } from '../../../src/lib/bytes.js';
+import { encodeStateDifference, encodeStateNodes } from '../../../src/federation/state-parts.js';
+import { concatBytes, utf8 } from '../../../src/lib/bytes.js';
+import { encodePatchEntry } from '../../../src/tree/patch.js';
 import type { Change } from '../../../src/tree/types.js';
 import {
   type Asked,
@@ -55,10 +56,18 @@ async function hear(subject: Subject): Promise<Pdu> {
 function twist(
   subject: Subject,
   answer: (asked: Asked, honestly: Responder) => ReturnType<Responder> | undefined,
-  server: ServerName = BETA,
 ): void {
   const honestly = honest(subject.beta.engine);
-  subject.peers.responders.set(server, (asked) => answer(asked, honestly) ?? honestly(asked));
+  subject.peers.responders.set(BETA, (asked) => answer(asked, honestly) ?? honestly(asked));
+}
+
+/** The same, and beta knows no state that alpha names: its nodes are asked for. */
+function twistNodes(subject: Subject, answer: Parameters<typeof twist>[1] = () => undefined): void {
+  twist(subject, (asked, honestly) => {
+    const own = answer(asked, honestly);
+    if (own !== undefined || asked.path[0] !== 'state_difference') return own;
+    return honestly({ ...asked, body: { ...asked.body, from: {} } });
+  });
 }
 
 function counts({ peers }: Subject): Record<string, number> {
@@ -67,12 +76,29 @@ function counts({ peers }: Subject): Record<string, number> {
   return counted;
 }
 
-test('what changed costs its nodes and its events, all together, and nothing else is asked for', async () => {
+test('what changed since a state that both know comes in one answer, and its events in another', async () => {
+  const subject = await apart();
+  await note(subject, 3, 'after');
+  let bytes = 0;
+  twist(subject, (question, honestly) => {
+    if (question.path[0] !== 'state_difference') return undefined;
+    const answer = honestly(question) as Uint8Array;
+    bytes += answer.length;
+    return answer;
+  });
+  assert.ok(subject.has(await hear(subject)));
+  assert.ok(subject.agrees);
+  assert.equal(subject.peers.asked, [`${BETA} state_difference`, `${BETA} events`]);
+  assert.ok(bytes < 64 + 60, `${bytes} bytes`);
+  await subject.close();
+});
+
+test('what changed costs its nodes and its events, all together, where no state is known to both', async () => {
   const subject = await apart();
   const changed = [await note(subject, 3, 'after'), await note(subject, 31, 'after')];
   let [nodes, nodeBytes] = [0, 0];
   const asked: EventId[] = [];
-  twist(subject, (question, honestly) => {
+  twistNodes(subject, (question, honestly) => {
     const { path, body } = question;
     if (path[0] === 'events') asked.push(...(own(body, 'event_ids') as EventId[]));
     if (path[0] !== 'state_nodes') return undefined;
@@ -86,7 +112,7 @@ test('what changed costs its nodes and its events, all together, and nothing els
   assert.ok(subject.agrees);
   assert.equal(asked.sort(), changed.map(({ eventId }) => eventId).sort());
   const { [`${BETA} state_nodes`]: rounds = 0, ...others } = counts(subject);
-  assert.equal(others, { [`${BETA} events`]: 1 });
+  assert.equal(others, { [`${BETA} state_difference`]: 1, [`${BETA} events`]: 1 });
   assert.ok(rounds >= 2 && rounds <= 5, `${rounds} rounds`);
   assert.ok(nodes <= 8 && nodeBytes < 4_000, `${nodes} nodes, ${nodeBytes} bytes`);
   await subject.close();
@@ -130,7 +156,7 @@ test('where nothing of the state changed nothing is fetched but a root', async (
   const subject = await apart();
   await hear(subject);
   assert.ok(subject.agrees);
-  assert.equal(subject.peers.asked, [`${BETA} state_nodes`]);
+  assert.equal(subject.peers.asked, [`${BETA} state_difference`]);
   await subject.close();
 });
 
@@ -139,53 +165,53 @@ test('a state of few entries is asked for by ids', async () => {
   await note(subject, 1, 'after');
   const newest = await hear(subject);
   assert.ok(subject.has(newest));
-  assert.is(subject.peers.count(' state_nodes'), 0);
+  assert.is(subject.peers.count(' state_difference'), 0);
   await subject.close();
 });
 
 test('a server that does not know the path is asked by ids, and not asked so again for an hour', async () => {
   const subject = await apart();
-  twist(subject, ({ path }) => (path[0] === 'state_nodes' ? 405 : undefined));
+  twist(subject, ({ path }) => (path[0] === 'state_difference' ? 405 : undefined));
   await note(subject, 1, 'after');
   assert.ok(subject.has(await hear(subject)));
-  assert.equal(subject.peers.asked, [`${BETA} state_nodes`, `${BETA} state_ids`, `${BETA} event`]);
+  assert.equal(subject.peers.asked, [`${BETA} state_difference`, `${BETA} state_ids`, `${BETA} event`]);
   await note(subject, 2, 'after');
   assert.ok(subject.has(await hear(subject)));
-  assert.is(subject.peers.count(' state_nodes'), 1);
+  assert.is(subject.peers.count(' state_difference'), 1);
   subject.timers.pass(3_600_000);
   await note(subject, 3, 'after');
   assert.ok(subject.has(await hear(subject)));
-  assert.is(subject.peers.count(' state_nodes'), 2);
+  assert.is(subject.peers.count(' state_difference'), 2);
   await subject.close();
 });
 
 test('a server that answers anything with a page is taken for one that does not know the path', async () => {
   const subject = await apart();
   twist(subject, ({ path }) =>
-    path[0] === 'state_nodes' ? utf8(`<html>${'welcome '.repeat(40)}</html>`) : undefined,
+    path[0] === 'state_difference' ? utf8(`<html>${'welcome '.repeat(40)}</html>`) : undefined,
   );
   await note(subject, 1, 'after');
   assert.ok(subject.has(await hear(subject)));
-  assert.is(subject.peers.count(' state_nodes'), 1);
+  assert.is(subject.peers.count(' state_difference'), 1);
   assert.is(subject.peers.count(' state_ids'), 1);
   await subject.close();
 });
 
 test('a server that does not know all of the state refuses, and the next is asked', async () => {
   const subject = await apart();
-  subject.peers.responders.set(BETA, ({ path }) => (path[0] === 'state_nodes' ? 403 : 404));
+  subject.peers.responders.set(BETA, ({ path }) => (path[0] === 'state_difference' ? 403 : 404));
   await note(subject, 1, 'after');
   assert.ok(subject.has(await hear(subject)));
-  assert.is(counts(subject)[`${BETA} state_nodes`], 1);
+  assert.is(counts(subject)[`${BETA} state_difference`], 1);
   assert.is(counts(subject)[`${BETA} state_ids`], undefined, 'who refuses one refuses the other');
-  assert.ok((counts(subject)[`${GAMMA} state_nodes`] ?? 0) >= 2);
+  assert.is(counts(subject)[`${GAMMA} state_difference`], 1);
   assert.is(subject.peers.count(' state_ids'), 0);
   await subject.close();
 });
 
 test('a server that is known to speak it is asked before others that do not', async () => {
   const subject = await apart();
-  twist(subject, ({ path }) => (path[0] === 'state_nodes' ? 405 : undefined));
+  twist(subject, ({ path }) => (path[0] === 'state_difference' ? 405 : undefined));
   await note(subject, 1, 'after');
   subject.peers.responders.set(GAMMA, honest(subject.gamma.engine));
   await subject.say('edge');
@@ -225,54 +251,105 @@ test('other events than were asked for, and more than were asked for, are left o
   await subject.close();
 });
 
-/** Nodes of a tree that beta makes up: the state before the event, changed. */
-function lyingTree(subject: Subject, changes: readonly Change[]): Responder {
-  const { engine } = subject.beta;
-  return ({ body }) => {
-    const { tree } = engine.reader;
-    const { rootRef } = engine.stateAt(own(body, 'event_id') as string, 'before');
+/** A tree that beta makes up, the state before the event but for some changes: told by a patch, or by its nodes. */
+function lyingTree(subject: Subject, changes: readonly Change[], isByPatch: boolean): Responder {
+  const { tree } = subject.beta.engine.reader;
+  return ({ path, body }) => {
+    const view = subject.beta.engine.stateAt(own(body, 'event_id') as string, 'before');
     let record = 2 ** 43;
-    const draft = tree.update(rootRef, changes, () => ++record);
-    const nodes = (own(body, 'paths') as string[]).map((path) => tree.nodeAt(draft.root, path)?.slice());
-    const answer = encodeStateNodes({ root: draft.root.hash, nodes });
-    draft.discard();
-    return answer;
+    const draft = tree.update(view.rootRef, changes, () => ++record);
+    try {
+      const root = draft.root.hash;
+      if (path[0] === 'state_nodes') {
+        const nodes = (own(body, 'paths') as string[]).map((one) => tree.nodeAt(draft.root, one)?.slice());
+        return encodeStateNodes({ root, nodes });
+      }
+      const [id = ''] = Object.keys(own(body, 'from') as JsonObject);
+      const from = subject.beta.engine.stateAt(id).rootRef;
+      const patch = concatBytes(...Array.from(tree.diff(from, draft.root), encodePatchEntry));
+      return encodeStateDifference(
+        isByPatch ? { root, from: from.hash, patch } : { root, from: undefined, patch: NONE },
+      );
+    } finally {
+      draft.discard();
+    }
   };
 }
 
-test('a tree that says of events what they are not is not believed, nor is one without the create event', async () => {
+const NONE = new Uint8Array();
+
+for (const isByPatch of [true, false]) {
+  test(`a tree that says of events what they are not is not believed, told by ${isByPatch ? 'a patch' : 'nodes'}`, async () => {
+    const subject = await apart();
+    const [topic, name] = [
+      await subject.set('m.room.topic', '', { topic: 'x' }),
+      await subject.set('m.room.name', '', { name: 'x' }),
+    ];
+    const { rules } = subject;
+    const value = (id: string): Uint8Array => valueOfId(id as EventId, rules);
+    const bob = treeKeyOf('m.room.member', subject.user('bob'));
+    const bobsJoin =
+      subject.beta.engine.currentState(subject.roomId).get('m.room.member', subject.user('bob')) ?? '';
+    const key = treeKeyOf('x.a', '');
+    const lies: Record<string, Change> = {
+      'another key': { key: treeKeyOf('m.room.avatar', ''), tag: 0, value: value(topic.eventId) },
+      'two keys': { key: treeKeyOf('m.room.name', ''), tag: 0, value: value(topic.eventId) },
+      'another membership': { key: bob, tag: 4, value: value(bobsJoin) },
+      'an id that is none': { key, tag: 0, value: utf8('no id') },
+      'bytes that are no text': { key, tag: 0, value: Uint8Array.of(255, 254) },
+      'an event that is not there': { key, tag: 0, value: value(`$${'x'.repeat(43)}`) },
+      'no create event': { key: treeKeyOf('m.room.create', ''), tag: 0, value: undefined },
+      'a key that is none': { key: { ...key, bytes: Uint8Array.of(7) }, tag: 0, value: value(name.eventId) },
+    };
+    for (const [lie, change] of Object.entries(lies)) {
+      subject.peers.asked.length = 0;
+      const tree = lyingTree(subject, [change], isByPatch);
+      twist(subject, (asked) =>
+        asked.path[0]?.startsWith('state_') && asked.path[0] !== 'state_ids' ? tree(asked) : undefined,
+      );
+      await subject.set('x.lie', '', { lie });
+      const newest = await hear(subject);
+      assert.ok(subject.has(newest), lie);
+      assert.ok(subject.agrees, lie);
+      assert.is(subject.peers.count(' state_nodes') > 0, !isByPatch, lie);
+      assert.is(subject.peers.count(' state_ids'), 1, lie);
+      subject.timers.pass(3_600_000);
+    }
+    await subject.close();
+  });
+}
+
+test('a patch that is none, leads elsewhere, or to a state that nobody named is found out', async () => {
   const subject = await apart();
-  const [topic, name] = [
-    await subject.set('m.room.topic', '', { topic: 'x' }),
-    await subject.set('m.room.name', '', { name: 'x' }),
-  ];
-  const { rules } = subject;
-  const value = (id: string): Uint8Array => valueOfId(id as EventId, rules);
-  const bob = treeKeyOf('m.room.member', subject.user('bob'));
-  const bobsJoin =
-    subject.beta.engine.currentState(subject.roomId).get('m.room.member', subject.user('bob')) ?? '';
-  const create = treeKeyOf('m.room.create', '');
-  const lies: Record<string, readonly Change[]> = {
-    'another key': [{ key: treeKeyOf('m.room.avatar', ''), tag: 0, value: value(topic.eventId) }],
-    'two keys': [{ key: treeKeyOf('m.room.name', ''), tag: 0, value: value(topic.eventId) }],
-    'another membership': [{ key: bob, tag: 4, value: value(bobsJoin) }],
-    'an id that is none': [{ key: treeKeyOf('x.a', ''), tag: 0, value: utf8('no id') }],
-    'bytes that are no text': [{ key: treeKeyOf('x.a', ''), tag: 0, value: Uint8Array.of(255, 254) }],
-    'an event that is not there': [{ key: treeKeyOf('x.a', ''), tag: 0, value: value(`$${'x'.repeat(43)}`) }],
-    'no create event': [{ key: create, tag: 0, value: undefined }],
-    'a key that is none': [
-      { key: { ...treeKeyOf('x.a', ''), bytes: Uint8Array.of(7) }, tag: 0, value: value(name.eventId) },
-    ],
+  const entry = (type: string): Uint8Array => {
+    const { bytes: key, position } = treeKeyOf(type, '');
+    return encodePatchEntry({
+      key,
+      position,
+      before: undefined,
+      after: { key, position, tag: 0, value: key },
+    });
   };
-  for (const [lie, changes] of Object.entries(lies)) {
+  const lies: Record<string, (answer: Uint8Array) => Uint8Array> = {
+    'cut off': (answer) => answer.subarray(0, answer.length - 1),
+    'with more behind it': (answer) => concatBytes(answer, NONE, Uint8Array.of(5)),
+    'out of order': (answer) => concatBytes(answer, answer.subarray(64)),
+    'to another root': (answer) => answer.with(0, (answer[0] ?? 0) ^ 1),
+    'from another root': (answer) => answer.with(40, (answer[40] ?? 0) ^ 1),
+    'of one key more': (answer) => concatBytes(answer.subarray(0, 64), entry('x.more')),
+    'too large': (answer) => concatBytes(answer, new Uint8Array(1024 * 1024)),
+    'a page': () => utf8(`<html>${'welcome '.repeat(40)}</html>`),
+  };
+  for (const [lie, lying] of Object.entries(lies)) {
     subject.peers.asked.length = 0;
-    const tree = lyingTree(subject, changes);
-    twist(subject, (asked) => (asked.path[0] === 'state_nodes' ? tree(asked) : undefined));
+    twist(subject, (asked, honestly) =>
+      asked.path[0] === 'state_difference' ? lying(honestly(asked) as Uint8Array) : undefined,
+    );
     await subject.set('x.lie', '', { lie });
     const newest = await hear(subject);
     assert.ok(subject.has(newest), lie);
     assert.ok(subject.agrees, lie);
-    assert.ok(subject.peers.count(' state_nodes') >= 2, lie);
+    assert.is(subject.peers.count(' state_nodes'), 0, lie);
     assert.is(subject.peers.count(' state_ids'), 1, lie);
     subject.timers.pass(3_600_000);
   }
@@ -282,17 +359,17 @@ test('a tree that says of events what they are not is not believed, nor is one w
 test('nodes that are altered, left out, swapped, or of a root that changes are found out', async () => {
   const subject = await apart();
   const lies: Record<string, (answer: Uint8Array, round: number) => Uint8Array> = {
-    altered: (answer, round) => (round > 1 ? answer.with(answer.length - 1, 9) : answer),
-    'cut off': (answer, round) => (round > 1 ? answer.subarray(0, answer.length - 1) : answer),
+    altered: (answer, round) => (round > 0 ? answer.with(answer.length - 1, 9) : answer),
+    'cut off': (answer, round) => (round > 0 ? answer.subarray(0, answer.length - 1) : answer),
     'none at all': (answer) => answer.subarray(0, 32),
-    'no such node': (answer, round) => (round > 1 ? Uint8Array.of(...answer.subarray(0, 32), 0) : answer),
-    'another root': (answer, round) => (round > 1 ? answer.with(0, (answer[0] ?? 0) ^ 1) : answer),
+    'no such node': (answer, round) => (round > 0 ? Uint8Array.of(...answer.subarray(0, 32), 0) : answer),
+    'another root': (answer, round) => (round > 0 ? answer.with(0, (answer[0] ?? 0) ^ 1) : answer),
     'a node of 10 MB': (answer) => Uint8Array.of(...answer.subarray(0, 32), 0x80, 0x80, 0x80, 0x05),
   };
   for (const [lie, lying] of Object.entries(lies)) {
     subject.peers.asked.length = 0;
     let round = 0;
-    twist(subject, (asked, honestly) =>
+    twistNodes(subject, (asked, honestly) =>
       asked.path[0] === 'state_nodes' ? lying(honestly(asked) as Uint8Array, ++round) : undefined,
     );
     await subject.set('x.lie', '', { lie });
@@ -310,7 +387,7 @@ test('a server that gives its nodes one by one costs no more requests than a fil
   const subject = await apart({ gaps: { requestsMax: 6, retryMs: 1e9 } });
   for (let i = 0; i < NOTES; i++) await note(subject, i, 'after');
   subject.peers.responders.set(GAMMA, () => 404);
-  twist(subject, (asked, honestly) => {
+  twistNodes(subject, (asked, honestly) => {
     if (asked.path[0] !== 'state_nodes') return undefined;
     const paths = (own(asked.body, 'paths') as string[]).slice(0, 1);
     return honestly({ ...asked, body: { ...asked.body, paths } });
@@ -323,6 +400,8 @@ test('a server that gives its nodes one by one costs no more requests than a fil
 
 test('a tree of more entries than a state may have is refused before it is read', async () => {
   const subject = await apart({ gaps: { stateEntriesMax: 30, retryMs: 1e9 } });
+  subject.peers.responders.set(GAMMA, () => 404);
+  twistNodes(subject);
   await note(subject, 1, 'after');
   const newest = await hear(subject);
   assert.not.ok(subject.has(newest));

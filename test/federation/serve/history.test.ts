@@ -17,6 +17,7 @@ function questions({ roomId }: Resident, at: string): [method: 'GET' | 'POST', p
     ['GET', v1`event_auth/${roomId}/${at}`, {}],
     ['GET', `${v1`backfill/${roomId}`}?v=${event}&limit=10`, {}],
     ['POST', v1`get_missing_events/${roomId}`, { latest_events: [at], earliest_events: [] }],
+    ['POST', ours`state_difference/${roomId}`, { event_id: at, from: {} }],
     ['POST', ours`state_nodes/${roomId}`, { event_id: at, paths: [''] }],
     ['POST', ours`events/${roomId}`, { event_ids: [at] }],
   ];

@@ -71,6 +71,7 @@ for (const version of ['1', '10', '12']) {
       'earliest_events',
       'event_id',
       'event_ids',
+      'from',
       'paths',
       'latest_events',
       'filter',

@@ -1,18 +1,24 @@
-// Parts of a state: what is given is the tree of the state before an event, node by node, and events of the room as
+// Parts of a state: what is given is how it differs from another, its tree node by node, and events of the room as
 // the server that asks may see them.
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EventId } from '../../../src/event/ids.js';
 import { ROOM_VERSIONS } from '../../../src/event/rules.js';
-import { decodeStateNodes, type StateNodes } from '../../../src/federation/state-nodes.js';
+import {
+  decodeStateDifference,
+  decodeStateNodes,
+  type StateDifference,
+  type StateNodes,
+} from '../../../src/federation/state-parts.js';
 import { fromHex, toHex } from '../../../src/lib/bytes.js';
-import { isTreeKey } from '../../../src/room/state/key.js';
+import { isTreeKey, positionOf } from '../../../src/room/state/key.js';
 import { idOfValue } from '../../../src/room/state/value.js';
+import { readPatch } from '../../../src/tree/patch.js';
 import { EMPTY_ROOT } from '../../../src/tree/tree.js';
 import { ALICE, BOB, CAROL, itemsOf, leaf, MEMBER, ours, Resident, STRANGER, v1 } from './resident.js';
 
-const test = suite('federation serve state nodes');
+const test = suite('federation serve state parts');
 
 async function nodesOf(at: Resident, eventId: EventId, paths: readonly string[]): Promise<StateNodes> {
   const answer = await at.answer(MEMBER, 'POST', ours`state_nodes/${at.roomId}`, {
@@ -52,6 +58,57 @@ for (const { version } of ROOM_VERSIONS) {
     await at.close();
   });
 }
+
+async function differenceOf(
+  at: Resident,
+  eventId: EventId,
+  from: Readonly<Record<string, string>>,
+): Promise<StateDifference> {
+  const answer = await at.answer(MEMBER, 'POST', ours`state_difference/${at.roomId}`, {
+    event_id: eventId,
+    from,
+  });
+  const decoded = decodeStateDifference(fromHex(leaf(answer['octets'])) ?? new Uint8Array());
+  assert.ok(decoded);
+  return decoded;
+}
+
+test('the difference is that to a state which both know by its root, from whichever event named', async () => {
+  const at = await Resident.open('11');
+  await at.room();
+  const early = await at.state('x.note', { i: 1 });
+  await at.state('x.note', { i: 2 });
+  const { eventId } = await at.say(ALICE, 'hello');
+  const { reader } = at.engine;
+  const [from, to] = [at.engine.stateAt(early.eventId), at.engine.stateAt(eventId, 'before')];
+  const named = { $nothing: 'x', [eventId]: 'no root', [early.eventId]: from.root };
+  const { root, from: answered, patch } = await differenceOf(at, eventId, named);
+  assert.is(toHex(root), to.root);
+  assert.equal(answered && toHex(answered), from.root);
+  const changes = readPatch(patch, { positionOf, isKey: isTreeKey });
+  assert.is(changes.length, 1);
+  assert.is(toHex(reader.tree.hashAfter(from.rootRef, changes)), to.root);
+  await at.close();
+});
+
+test('without a state that both know the root alone is told, and no state of another room is known', async () => {
+  const at = await Resident.open('11');
+  await at.room();
+  const elsewhere = await at.say(ALICE, 'elsewhere');
+  await at.room();
+  const { eventId } = await at.say(ALICE, 'hello');
+  const other = { [elsewhere.eventId]: at.engine.stateAt(elsewhere.eventId).root };
+  for (const from of [{}, other]) {
+    const { root, from: answered, patch } = await differenceOf(at, eventId, from);
+    assert.is(toHex(root), at.engine.stateAt(eventId, 'before').root);
+    assert.is(answered, undefined);
+    assert.is(patch.length, 0);
+  }
+  const path = ours`state_difference/${at.roomId}`;
+  await at.refused([400, 'M_BAD_JSON'], MEMBER, 'POST', path, { event_id: eventId, from: [] });
+  await at.refused([400, 'M_MISSING_PARAM'], MEMBER, 'POST', path, { from: {} });
+  await at.close();
+});
 
 test('where there is no node nothing is given in its place, and no more than so many are given', async () => {
   const at = await Resident.open();
