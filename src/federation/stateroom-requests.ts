@@ -27,7 +27,7 @@ const UNKNOWN_PATH_ERRCODE: ReadonlySet<string> = new Set(['M_UNRECOGNIZED', 'M_
 export class StateroomRequests {
   readonly #requester: Pick<Requester, 'bytes' | 'post'>;
   readonly #now: () => number;
-  /** Until when a server is not asked; 0 for one that answers. */
+  /** Until when a server is not asked. */
   readonly #silentUntil = new ClockCache<ServerName, number>(SERVERS_KEPT);
 
   constructor(requester: Pick<Requester, 'bytes' | 'post'>, now: () => number) {
@@ -38,11 +38,6 @@ export class StateroomRequests {
   /** Is it worth asking the server? */
   mayAsk(server: ServerName): boolean {
     return (this.#silentUntil.get(server) ?? 0) <= this.#now();
-  }
-
-  /** Is it known to answer? */
-  isSpokenBy(server: ServerName): boolean {
-    return this.#silentUntil.get(server) === 0;
   }
 
   /** What the server says is of no use: it is left alone for a while. */
@@ -120,7 +115,6 @@ export class StateroomRequests {
     const answer = decode(bytes);
     // Some servers answer anything with a page.
     if (answer === undefined) this.leaveAlone(destination);
-    else this.#silentUntil.set(destination, 0, 1);
     return answer;
   }
 

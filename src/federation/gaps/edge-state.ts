@@ -48,27 +48,21 @@ export async function stateBefore(
   servers: readonly ServerName[],
   known = statesNow(parts.engine, event.roomId),
 ): Promise<EdgeState | undefined> {
-  const { stateroom } = parts.remote;
-  const asked = new Set<ServerName>();
   const [nearest, ...others] = known;
-  const isComparable = nearest !== undefined && nearest.view.count() >= parts.options.treeEntriesMin;
-  const byTree = async (server: ServerName, limits: RequestLimits): Promise<EdgeState | undefined> => {
-    if (nearest === undefined) return undefined;
-    asked.add(server);
-    const question = { event, server, known: [nearest, ...others], limits } as const;
-    const ids = await stateByTree(parts, effort, question);
-    return ids === undefined ? undefined : { ids, from: server };
-  };
-  const ours = isComparable ? servers.filter((server) => stateroom.isSpokenBy(server)) : [];
-  const state = await effort.inTurn(ours, byTree);
-  if (state !== undefined) return state;
   return effort.inTurn(servers, async (server, limits) => {
-    const isAskedByTree = isComparable && !asked.has(server) && stateroom.mayAsk(server);
+    const isAskedByTree = isComparable(nearest, parts.options) && parts.remote.stateroom.mayAsk(server);
     if (!isAskedByTree) return stateByIds(parts, effort, event, server, limits);
+    const question = { event, server, known: [nearest, ...others], limits } as const;
     // Whoever refuses this, for it may not or cannot tell, refuses the other too: that throws.
-    const answer = await byTree(server, limits);
-    return answer ?? effort.once(server, (more) => stateByIds(parts, effort, event, server, more));
+    const ids = await stateByTree(parts, effort, question);
+    if (ids !== undefined) return { ids, from: server };
+    return effort.once(server, (more) => stateByIds(parts, effort, event, server, more));
   });
+}
+
+/** Is a state large enough for its tree to be worth comparing? */
+function isComparable(state: KnownState | undefined, { treeEntriesMin }: GapOptions): state is KnownState {
+  return state !== undefined && state.view.count() >= treeEntriesMin;
 }
 
 /** The state before an event, if the server gives all of it. */

@@ -9,6 +9,7 @@ import type { Pdu } from '../../../src/event/pdu.js';
 import { treeKeyOf } from '../../../src/room/state/key.js';
 import { valueOfId } from '../../../src/room/state/value.js';
 import { encodeStateDifference, encodeStateNodes } from '../../../src/federation/state-parts.js';
+import { blake3 } from '../../../src/lib/blake3.js';
 import { concatBytes, utf8 } from '../../../src/lib/bytes.js';
 import { encodePatchEntry } from '../../../src/tree/patch.js';
 import type { Change } from '../../../src/tree/types.js';
@@ -209,20 +210,18 @@ test('a server that does not know all of the state refuses, and the next is aske
   await subject.close();
 });
 
-test('a server that is known to speak it is asked before others that do not', async () => {
+test('who gave the event is asked first, although others are known to answer better', async () => {
   const subject = await apart();
-  twist(subject, ({ path }) => (path[0] === 'state_difference' ? 405 : undefined));
   await note(subject, 1, 'after');
-  subject.peers.responders.set(GAMMA, honest(subject.gamma.engine));
   await subject.say('edge');
-  const first = await subject.say('first');
-  await subject.send([first], [], { origin: GAMMA });
+  await subject.send([await subject.say('first')], [], { origin: GAMMA });
   await subject.settle();
-  assert.ok(subject.has(first));
+  assert.is(counts(subject)[`${GAMMA} state_difference`], 1);
+  twist(subject, ({ path }) => (path[0] === 'state_difference' ? 405 : undefined));
   await note(subject, 2, 'after');
-  const second = await hear(subject);
-  assert.ok(subject.has(second));
-  assert.is(subject.peers.count(' state_ids'), 0);
+  assert.ok(subject.has(await hear(subject)));
+  assert.is(counts(subject)[`${GAMMA} state_difference`], 1);
+  assert.is(counts(subject)[`${BETA} state_ids`], 1);
   await subject.close();
 });
 
@@ -380,6 +379,29 @@ test('nodes that are altered, left out, swapped, or of a root that changes are f
     assert.is(subject.peers.count(' state_ids'), 1, lie);
     subject.timers.pass(3_600_000);
   }
+  await subject.close();
+});
+
+test('a tree that differs by more than a list of all ids would cost is given up for that list', async () => {
+  const subject = await apart();
+  const changes = Array.from({ length: 20_000 }, (_, i): Change => {
+    const key = treeKeyOf('x.made.up', `${i}`);
+    return { key, tag: 0, value: blake3(key.bytes) };
+  });
+  const tree = lyingTree(subject, changes, false);
+  let bytes = 0;
+  twist(subject, (asked) => {
+    if (asked.path[0] !== 'state_difference' && asked.path[0] !== 'state_nodes') return undefined;
+    const answer = tree(asked) as Uint8Array;
+    bytes += answer.length;
+    return answer;
+  });
+  await note(subject, 1, 'after');
+  assert.ok(subject.has(await hear(subject)));
+  assert.ok(subject.agrees);
+  assert.is(subject.peers.count(' events'), 0);
+  assert.is(subject.peers.count(' state_ids'), 1);
+  assert.ok(bytes < 20_000 * 24, `${bytes} bytes`);
   await subject.close();
 });
 
