@@ -12,6 +12,7 @@ import {
   RESIDENT,
   Resident,
   STRANGER,
+  ours,
   v1,
   v2,
 } from './resident.js';
@@ -86,6 +87,10 @@ test('states that rest on the join are told nobody: 403 with the code of MSC3895
     await there.refused(PARTIAL, server, 'GET', `${v1`state/${roomId}`}?event_id=${at}`);
     await there.refused(PARTIAL, server, 'GET', `${v1`state_ids/${roomId}`}?event_id=${at}`);
     await there.refused(PARTIAL, server, 'GET', v1`event_auth/${roomId}/${said.eventId}`);
+    const nodes = { event_id: said.eventId, paths: [''] };
+    await there.refused(PARTIAL, server, 'POST', ours`state_nodes/${roomId}`, nodes);
+    const difference = { event_id: said.eventId, from: {} };
+    await there.refused(PARTIAL, server, 'POST', ours`state_difference/${roomId}`, difference);
   }
   await close();
 });
