@@ -15,6 +15,7 @@ test('GET /versions names the versions and unstable features without a token', a
   assert.is(body.versions?.['0'], 'v1.1');
   assert.is(body.versions?.['15'], 'v1.16');
   assert.is(body.unstable_features?.['org.matrix.msc4222'], true);
+  assert.is(body.unstable_features?.['org.matrix.e2e_cross_signing'], true);
 });
 
 test('the well-known document names the base URL', async ({ server }) => {
