@@ -12,6 +12,7 @@ import type { Pdu } from '../event/pdu.js';
 import { redact } from '../event/redact.js';
 import type { EventId } from '../event/ids.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
+import { type Bundles, bundledRelations } from './bundled-relations.js';
 import { isErasedFor } from './erasure.js';
 import type { Homeserver } from './homeserver.js';
 import type { Requester } from './route.js';
@@ -25,6 +26,8 @@ export interface Serving {
    * reads for each event: `membership`, `prev_content`, `replaces_state`.
    */
   readonly detail: 'timeline' | 'state';
+  /** What of their relations events are given with; nothing when left out. */
+  readonly bundles?: Bundles | undefined;
   /** The requester's eyes on the room. */
   readonly viewer: RoomViewer;
   /** `event_format` of a filter; `client` when left out. */
@@ -42,6 +45,7 @@ export async function toClientEvents(
   const replaced =
     serving.detail === 'timeline' ? replacedBy(home, events, serving.viewer) : new Map<EventId, KnownEvent>();
   const redactions = await redactionsOf(home.engine).of([...events, ...replaced.values()]);
+  const bundled = await bundledWith(home, events, serving, (event) => redactions.has(event.pdu.eventId));
   return events.map((event) => {
     const redaction = redactions.get(event.pdu.eventId);
     const previous = replaced.get(event.pdu.eventId);
@@ -57,8 +61,27 @@ export async function toClientEvents(
       const inner = unsignedOf(home, redaction, serving);
       unsigned['redacted_because'] = formatted(redaction.pdu, inner, false, serving);
     }
+    const relations = bundled.get(event.pdu.eventId);
+    if (relations !== undefined) unsigned['m.relations'] = relations;
     const isRedacted = redaction !== undefined || isErasedFor(home, serving.viewer, event);
     return formatted(event.pdu, unsigned, isRedacted, serving);
+  });
+}
+
+async function bundledWith(
+  home: Homeserver,
+  events: readonly KnownEvent[],
+  serving: Serving,
+  isRedacted: (event: KnownEvent) => boolean,
+): Promise<ReadonlyMap<EventId, JsonObject>> {
+  const { bundles, viewer, requester } = serving;
+  if (bundles === undefined) return new Map();
+  return bundledRelations(home, events, {
+    userId: requester.userId,
+    viewer,
+    bundles,
+    isRedacted: (event) => isRedacted(event) || isErasedFor(home, viewer, event),
+    serve: (child, inner) => toClientEvent(home, child, { ...serving, withoutRoomId: false, bundles: inner }),
   });
 }
 

@@ -34,7 +34,7 @@ async function context(request: AuthenticatedRequest, home: Homeserver): Promise
     readPage(engine, viewer, { ...common, direction: 'b', from: event.seq - 1, limit: half }),
     readPage(engine, viewer, { ...common, direction: 'f', from: event.seq, limit: limit - half }),
   ]);
-  const serving = { requester: request.user, viewer, detail: 'timeline' } as const;
+  const serving = { requester: request.user, viewer, detail: 'timeline', bundles: 'all' } as const;
   const shown = [event, ...before.events, ...after.events];
   return {
     start: placeToken(before.next ?? (before.events.at(-1) ?? event).seq - 1),

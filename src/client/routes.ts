@@ -27,6 +27,7 @@ import { pushRuleRoutes } from './push-rules.js';
 import { receiptRoutes } from './receipts.js';
 import { redactRoutes } from './redact.js';
 import { registerRoutes } from './register.js';
+import { relationRoutes } from './relations.js';
 import type { Route } from './route.js';
 import { sendRoutes } from './send.js';
 import { stateRoutes } from './state.js';
@@ -73,6 +74,7 @@ export const clientRoutes: readonly Route[] = [
   ...messagesRoutes,
   ...contextRoutes,
   ...eventRoutes,
+  ...relationRoutes,
   ...aliasRoutes,
   ...directoryRoutes,
   // What happens.

@@ -267,9 +267,14 @@ export class Store {
     }
   }
 
-  /** Seqs of the events that refer to this id, in commit order. */
-  async *edges(referredId: string, kind: EdgeKind): AsyncGenerator<number> {
-    for await (const key of this.database.keys(edgeRange(referredId, kind))) yield numberOfKey(key);
+  /** Seqs of the events that refer to this id, in commit order unless reversed. */
+  async *edges(
+    referredId: string,
+    kind: EdgeKind,
+    options: { readonly reverse?: boolean; readonly limit?: number } = {},
+  ): AsyncGenerator<number> {
+    const range = { ...edgeRange(referredId, kind), ...options };
+    for await (const key of this.database.keys(range)) yield numberOfKey(key);
   }
 
   /** Seqs of every event that claimed a key of a room, any key of a type, or any at all, accepted or not. */

@@ -206,6 +206,7 @@ export function storeSuite(name: string, open: () => Promise<OpenedStore>): void
       ]),
     );
     assert.equal(await all(store.edges('$a', 'prev')), [1, 2]);
+    assert.equal(await all(store.edges('$a', 'prev', { reverse: true, limit: 1 })), [2]);
     assert.equal(await all(store.edges('$aa', 'prev')), [2]);
     assert.equal(await all(store.edges('$a', 'redaction')), [3]);
     assert.equal(await all(store.edges('$aa', 'relation')), [3]);
