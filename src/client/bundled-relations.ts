@@ -35,13 +35,19 @@ export async function bundledRelations(
 ): Promise<ReadonlyMap<EventId, JsonObject>> {
   const children = new ChildEvents(home, bundling.viewer, bundling.userId, LOOKED_AT_MAX);
   const found = new Map<EventId, JsonObject>();
-  for (const event of events) {
-    if (event.pdu.stateKey !== undefined) continue;
+  for (const event of await parents(home, events)) {
     const related = await children.of(event.pdu.eventId);
     const relations = related.length === 0 ? {} : await relationsOf(event, related, bundling);
     if (Object.keys(relations).length > 0) found.set(event.pdu.eventId, relations);
   }
   return found;
+}
+
+/** Those that may have any relations: nearly none, and for the others nothing is read a second time. */
+async function parents({ engine }: Homeserver, events: readonly KnownEvent[]): Promise<KnownEvent[]> {
+  const messages = events.filter(({ pdu }) => pdu.stateKey === undefined);
+  const areChildless = await Promise.all(messages.map(({ pdu }) => engine.store.childless.has(pdu.eventId)));
+  return messages.filter((_, i) => areChildless[i] === false);
 }
 
 async function relationsOf(
