@@ -19,6 +19,7 @@ import { logoutRoutes } from './logout.js';
 import { memberRoutes } from './members.js';
 import { membershipRoutes } from './membership.js';
 import { messagesRoutes } from './messages.js';
+import { noneHereRoutes } from './none-here.js';
 import { openIdRoutes } from './openid.js';
 import { passwordRoutes } from './password.js';
 import { profileRoutes } from './profile.js';
@@ -43,6 +44,7 @@ export const clientRoutes: readonly Route[] = [
   ...versionsRoutes,
   ...wellKnownRoutes,
   ...capabilitiesRoutes,
+  ...noneHereRoutes,
   // Who one is.
   ...loginRoutes,
   ...registerRoutes,

@@ -32,6 +32,20 @@ test('capabilities name the room versions and what users may change', async ({ s
   assert.is(capabilities?.['m.3pid_changes']?.enabled, false);
 });
 
+test('what there is none of is told as none, not as an error', async ({ server }) => {
+  const alice = await server.user('alice');
+  for (const [path, answer] of [
+    ['pushers', { pushers: [] }],
+    ['account/3pid', { threepids: [] }],
+    ['thirdparty/protocols', {}],
+    ['voip/turnServer', {}],
+  ] as const) {
+    const { status, body } = await server.call(alice, 'GET', `/v3/${path}`);
+    assert.is(status, 200, path);
+    assert.equal(body, answer, path);
+  }
+});
+
 test('every endpoint that needs a user refuses a stranger with 401', async ({ server }) => {
   let asked = 0;
   for (const { method, path, auth } of clientRoutes) {
