@@ -12,6 +12,7 @@ import type { Pdu } from '../event/pdu.js';
 import { redact } from '../event/redact.js';
 import type { EventId } from '../event/ids.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
+import { MEMBER_TYPE } from '../room/state/key.js';
 import { type Bundles, bundledRelations } from './bundled-relations.js';
 import { isErasedFor } from './erasure.js';
 import type { Homeserver } from './homeserver.js';
@@ -23,7 +24,7 @@ export interface Serving {
   readonly requester: Pick<Requester, 'userId' | 'deviceId'>;
   /**
    * `timeline` fills `unsigned` in full; `state`, for listings of state by the thousand, leaves out what costs
-   * reads for each event: `membership`, `prev_content`, `replaces_state`.
+   * reads for each event: `membership`, and what it replaced, but for the requester's own membership.
    */
   readonly detail: 'timeline' | 'state';
   /** What of their relations events are given with; nothing when left out. */
@@ -42,8 +43,9 @@ export async function toClientEvents(
   events: readonly KnownEvent[],
   serving: Serving,
 ): Promise<JsonObject[]> {
-  const replaced =
-    serving.detail === 'timeline' ? replacedBy(home, events, serving.viewer) : new Map<EventId, KnownEvent>();
+  const isFull = serving.detail === 'timeline';
+  const telling = isFull ? events : events.filter(({ pdu }) => isMembershipOf(serving.viewer, pdu));
+  const replaced = replacedBy(home, telling, serving.viewer);
   const redactions = await redactionsOf(home.engine).of([...events, ...replaced.values()]);
   const bundled = await bundledWith(home, events, serving, (event) => redactions.has(event.pdu.eventId));
   return events.map((event) => {
@@ -53,6 +55,8 @@ export async function toClientEvents(
     if (previous !== undefined) {
       unsigned['replaces_state'] = previous.pdu.eventId;
       if (serving.viewer.canSee(previous)) {
+        // In no specification, but all servers give it: clients learn by it whose direct chat they accepted.
+        unsigned['prev_sender'] = previous.pdu.sender;
         const isErased = isErasedFor(home, serving.viewer, previous);
         unsigned['prev_content'] = contentOf(previous.pdu, isErased || redactions.has(previous.pdu.eventId));
       }
@@ -108,6 +112,14 @@ export async function shownContent(
   const redactions = await redactionsOf(home.engine).of([event]);
   const isErased = viewer !== undefined && isErasedFor(home, viewer, event);
   return contentOf(event.pdu, isErased || redactions.has(event.pdu.eventId));
+}
+
+/** Is it the viewer's own membership of the room? */
+export function isMembershipOf(
+  { userId }: Pick<RoomViewer, 'userId'>,
+  { type, stateKey }: Pick<Pdu, 'type' | 'stateKey'>,
+): boolean {
+  return type === MEMBER_TYPE && stateKey === userId;
 }
 
 /** The state events that these replaced, by the replacing event's id. */
