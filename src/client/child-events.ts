@@ -50,6 +50,11 @@ export class ChildEvents {
     this.#left = lookedAtMax;
   }
 
+  /** Were as many looked at as may be? There may be more. */
+  get isUsedUp(): boolean {
+    return this.#left === 0;
+  }
+
   /** The children of an event, in the order of the timeline. O(children), which are bounded. */
   async of(parent: EventId): Promise<ChildEvent[]> {
     const { engine } = this.#home;

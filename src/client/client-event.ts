@@ -27,6 +27,8 @@ export interface Serving {
    * reads for each event: `membership`, and what it replaced, but for the requester's own membership.
    */
   readonly detail: 'timeline' | 'state';
+  /** Events that are shown redacted whatever became of them. */
+  readonly hides?: ((event: KnownEvent) => boolean) | undefined;
   /** What of their relations events are given with; nothing when left out. */
   readonly bundles?: Bundles | undefined;
   /** The requester's eyes on the room. */
@@ -67,7 +69,8 @@ export async function toClientEvents(
     }
     const relations = bundled.get(event.pdu.eventId);
     if (relations !== undefined) unsigned['m.relations'] = relations;
-    const isRedacted = redaction !== undefined || isErasedFor(home, serving.viewer, event);
+    const isHidden = serving.hides?.(event) === true || isErasedFor(home, serving.viewer, event);
+    const isRedacted = redaction !== undefined || isHidden;
     return formatted(event.pdu, unsigned, isRedacted, serving);
   });
 }
@@ -85,7 +88,13 @@ async function bundledWith(
     viewer,
     bundles,
     isRedacted: (event) => isRedacted(event) || isErasedFor(home, viewer, event),
-    serve: (child, inner) => toClientEvent(home, child, { ...serving, withoutRoomId: false, bundles: inner }),
+    serve: (child, inner) =>
+      toClientEvent(home, child, {
+        ...serving,
+        withoutRoomId: false,
+        bundles: inner,
+        hides: undefined,
+      }),
   });
 }
 

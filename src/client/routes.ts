@@ -34,6 +34,7 @@ import { sendRoutes } from './send.js';
 import { stateRoutes } from './state.js';
 import { syncRoutes } from './sync/routes.js';
 import { tagRoutes } from './tags.js';
+import { threadRoutes } from './threads.js';
 import { toDeviceRoutes } from './to-device.js';
 import { typingRoutes } from './typing.js';
 import { versionsRoutes } from './versions.js';
@@ -77,6 +78,7 @@ export const clientRoutes: readonly Route[] = [
   ...contextRoutes,
   ...eventRoutes,
   ...relationRoutes,
+  ...threadRoutes,
   ...aliasRoutes,
   ...directoryRoutes,
   // What happens.

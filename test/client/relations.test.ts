@@ -237,6 +237,61 @@ test('what lies before one could read the room is in no thread', async ({
   assert.equal(bodies((await rooms.ask(carol, 'GET', path(roomId, root)))['chunk']), ['after']);
 });
 
+test('the threads of a room are listed by their newest replies, each once, also over pages', async ({
+  rooms,
+  alice,
+  bob,
+  roomId,
+}) => {
+  const roots: string[] = [];
+  for (let i = 0; i < 4; i++) roots.push(await rooms.say(alice, roomId, `root ${i}`));
+  const [first = '', second = '', third = '', fourth = ''] = roots;
+  await relate(rooms, alice, roomId, first, thread('1a'));
+  await relate(rooms, bob, roomId, second, thread('2a'));
+  await relate(rooms, alice, roomId, third, thread('3a'));
+  await relate(rooms, bob, roomId, first, thread('1b'));
+  const gone = await relate(rooms, bob, roomId, third, thread('3b'));
+  await rooms.ask(bob, 'PUT', v3`rooms/${roomId}/redact/${gone}/r1`);
+  await relate(rooms, bob, roomId, fourth, edit('no thread'));
+  const list = async (query: Record<string, string>) => {
+    const at = `/v1/rooms/${encodeURIComponent(roomId)}/threads?${new URLSearchParams(query).toString()}`;
+    const answer = await rooms.ask(bob, 'GET', at);
+    return { answer, texts: bodies(answer['chunk']) };
+  };
+  const all = await list({});
+  assert.equal(all.texts, ['root 0', 'root 2', 'root 1']);
+  assert.is(all.answer['next_batch'], undefined);
+  assert.is(relationsOf(itemsOf(all.answer['chunk'])[0])?.['m.thread']?.['count'], 2);
+  const page = await list({ limit: '2' });
+  assert.equal(page.texts, ['root 0', 'root 2']);
+  const rest = await list({ limit: '2', from: textOf(page.answer['next_batch']) });
+  assert.equal(rest.texts, ['root 1']);
+  assert.equal((await list({ include: 'participated' })).texts, ['root 0', 'root 1']);
+});
+
+test('a thread that somebody ignored began is listed without what they said', async ({
+  rooms,
+  alice,
+  bob,
+  roomId,
+}) => {
+  const root = await rooms.say(bob, roomId, 'root');
+  await relate(rooms, alice, roomId, root, thread('reply'));
+  await rooms.ask(alice, 'PUT', v3`user/${alice.userId}/account_data/m.ignored_user_list`, {
+    ignored_users: { [bob.userId]: {} },
+  });
+  const { chunk } = await rooms.ask(alice, 'GET', `/v1/rooms/${encodeURIComponent(roomId)}/threads`);
+  const [listed] = itemsOf(chunk);
+  assert.equal(listed?.['content'], {});
+  assert.is(leaf(relationsOf(listed)?.['m.thread']?.['latest_event']?.['content']?.['body']), 'reply');
+});
+
+test('strangers are told of no threads', async ({ harness, rooms, roomId }) => {
+  const stranger = await harness.user('stranger');
+  const at = `/v1/rooms/${encodeURIComponent(roomId)}/threads`;
+  await rooms.refused([403, 'M_FORBIDDEN'], stranger, 'GET', at);
+});
+
 test('history and a sync with a gap tell of relations; a sync without one does not', async ({
   rooms,
   alice,
