@@ -60,7 +60,7 @@ export class ChildEvents {
     const { engine } = this.#home;
     const seqs: number[] = [];
     const limit = Math.min(CHILDREN_MAX, this.#left);
-    if (limit === 0) return [];
+    if (limit === 0 || (await engine.store.childless.has(parent))) return [];
     for await (const seq of engine.store.edges(parent, 'relation', { reverse: true, limit })) seqs.push(seq);
     this.#left -= seqs.length;
     const children = seqs.flatMap((seq) => this.#child(seq, parent) ?? []);

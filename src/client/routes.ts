@@ -29,6 +29,7 @@ import { receiptRoutes } from './receipts.js';
 import { redactRoutes } from './redact.js';
 import { registerRoutes } from './register.js';
 import { relationRoutes } from './relations.js';
+import { roomSummaryRoutes } from './room-summary.js';
 import type { Route } from './route.js';
 import { sendRoutes } from './send.js';
 import { stateRoutes } from './state.js';
@@ -81,6 +82,7 @@ export const clientRoutes: readonly Route[] = [
   ...threadRoutes,
   ...aliasRoutes,
   ...directoryRoutes,
+  ...roomSummaryRoutes,
   // What happens.
   ...syncRoutes,
   ...typingRoutes,
