@@ -8,6 +8,9 @@
 import type { Engine } from '../engine/engine.js';
 import type { RoomId, ServerName } from '../event/ids.js';
 
+/** Whoever makes a list must not choose how many others we talk to. The largest rooms have some thousands. */
+const SERVERS_MAX = 20_000;
+
 export const NOBODY: ReadonlySet<ServerName> = new Set();
 
 export class SaidServers {
@@ -21,16 +24,21 @@ export class SaidServers {
 
   /**
    * Nobody where all is known. O(1), but for the first time after a join.
-   * @returns undefined where the state is not all known and there is no list any more: the room was left
+   * @returns undefined where it is not all known and nobody will find out: the room was left
    */
   of(roomId: RoomId): ReadonlySet<ServerName> | undefined {
     if (this.#engine.store.room(roomId)?.isPartial !== true) return NOBODY;
     const join = this.#engine.partial.joinOf(roomId);
-    if (join === undefined || join.completed !== undefined) return undefined;
-    const existing = this.#sets.get(join.servers);
+    if (join !== undefined && join.completed === undefined) return this.#setOf(join.servers);
+    for (const state of this.#engine.partial.incomplete()) if (state.roomId === roomId) return NOBODY;
+    return undefined;
+  }
+
+  #setOf(servers: readonly ServerName[]): ReadonlySet<ServerName> {
+    const existing = this.#sets.get(servers);
     if (existing !== undefined) return existing;
-    const servers = new Set(join.servers);
-    this.#sets.set(join.servers, servers);
-    return servers;
+    const set = new Set(servers.slice(0, SERVERS_MAX));
+    this.#sets.set(servers, set);
+    return set;
   }
 }

@@ -16,10 +16,11 @@ import type { Accounts } from '../../account/accounts.js';
 import { PARTIAL_ROOM, type PartialState } from '../../core/partial-states.js';
 import type { Engine } from '../../engine/engine.js';
 import { type EventId, parseUserId, type RoomId, serverOf, type ServerName } from '../../event/ids.js';
-import { own } from '../../event/json.js';
+import { isArray, isObject, JsonNumber, type JsonObject, own } from '../../event/json.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { EventRow } from '../../store/records.js';
+import type { RootRef } from '../../tree/types.js';
 import type { Outgoing } from './fan-out.js';
 import type { RoomServers } from './room-servers.js';
 
@@ -29,6 +30,8 @@ export interface LateNewsParts {
   readonly serverName: ServerName;
   readonly roomServers: RoomServers;
 }
+
+type ServersAt = (root: RootRef) => ReadonlySet<ServerName>;
 
 /** Events that are looked at before others get a turn. */
 const TURN = 50;
@@ -56,57 +59,79 @@ export class LateNews {
   async outgoing(seq: number, row: EventRow): Promise<readonly Outgoing[]> {
     if (row.roomId !== PARTIAL_ROOM) return [];
     const { engine } = this.#parts;
-    const eventId = engine.reader.events.at(seq)?.pdu.stateKey;
-    const state = engine.partial.get(eventId as EventId);
-    if (state?.kind !== 'join' || state.completed?.seq !== seq) return [];
-    const told = new Set(state.servers);
-    const events = await this.#events(state, seq, told);
+    const record = engine.reader.events.at(seq)?.pdu;
+    const state = engine.partial.get(record?.stateKey as EventId);
+    if (record === undefined || state?.kind !== 'join' || state.completed?.seq !== seq) return [];
+    const seen = new SeenServers(state.servers, this.#doubtful(state, record.content));
+    const events = await this.#events(state, seq, seen);
     this.#whole.delete(state.roomId);
-    return [...events, ...(await this.#devices(state, seq, told))];
+    return [...events, ...(await this.#devices(state, seq, seen))];
   }
 
-  /** @param told servers of the list; those that were seen to join are added, as they were then */
-  async #events({ roomId, eventSeq }: PartialState, seq: number, told: Set<ServerName>): Promise<Outgoing[]> {
+  /** Servers of users whose membership was told wrong for a while; undefined where they are very many. */
+  #doubtful({ completed }: PartialState, record: JsonObject): ReadonlySet<ServerName> | undefined {
+    const { events } = this.#parts.engine.reader;
+    const revised = own(record, 'revised');
+    if (completed?.corrected === undefined || !isArray(revised)) return undefined;
+    if (numberAt(record, 'revised_count') > revised.length) return undefined;
+    const members = completed.corrected.flatMap(([type, stateKey]) => (type === MEMBER_TYPE ? stateKey : []));
+    for (const entry of revised) {
+      const id = isObject(entry) ? own(entry, 'event_id') : undefined;
+      const pdu = typeof id === 'string' ? events.get(id as EventId)?.pdu : undefined;
+      if (pdu?.type === MEMBER_TYPE && pdu.stateKey !== undefined) members.push(pdu.stateKey);
+    }
+    const userIds = members.flatMap((text) => parseUserId(text) ?? []);
+    return new Set(userIds.map((userId) => serverOf(userId)));
+  }
+
+  async #events({ roomId, eventSeq }: PartialState, seq: number, seen: SeenServers): Promise<Outgoing[]> {
     const { engine, serverName } = this.#parts;
-    const listed = new Set(told);
     const late: Outgoing[] = [];
     const room = engine.store.room(roomId);
     if (room === undefined) return late;
+    const serversAt = this.#serversAt(roomId);
     let looked = 0;
     for await (const [, at] of engine.store.timeline(room.number, { from: eventSeq + 1, to: seq })) {
       if (++looked % TURN === 0) await nextTurn();
       const event = engine.reader.events.at(at);
       if (event === undefined) continue;
       const isOurs = event.receivedFrom === '' && serverOf(event.pdu.sender) === serverName;
-      const outgoing = isOurs ? this.#event(event, seq, told) : undefined;
+      const outgoing = isOurs ? this.#event(event, seq, seen, serversAt) : undefined;
       if (outgoing !== undefined) late.push(outgoing);
-      noteMember(event, listed, told);
+      seen.follow(event);
     }
     return late;
   }
 
-  #event(event: KnownEvent, seq: number, told: ReadonlySet<ServerName>): Outgoing | undefined {
+  /** Servers with members in a state of the room; many events in a row have the same. */
+  #serversAt(roomId: RoomId): ServersAt {
     const { engine, roomServers } = this.#parts;
-    const { roots, pdu } = event;
-    const { roomId, eventId } = pdu;
+    let last: { readonly root: string; readonly servers: ReadonlySet<ServerName> } | undefined;
+    return (root) => {
+      const view = engine.reader.view(roomId, root);
+      if (last?.root !== view.root) last = { root: view.root, servers: roomServers.memberServersAt(view) };
+      return last.servers;
+    };
+  }
+
+  #event(
+    { roots, pdu: { roomId, eventId } }: KnownEvent,
+    seq: number,
+    seen: SeenServers,
+    serversAt: ServersAt,
+  ): Outgoing | undefined {
     if (roots === undefined || this.#whole.get(roomId)?.has(eventId) === true) return undefined;
-    const view = engine.reader.view(roomId, roots.before);
-    const before = roomServers.memberServersAt(view);
-    const end = roots.room ?? roots.after;
-    const after = end === roots.before ? before : roomServers.memberServersAt(view.at(end));
-    const to = new Set([...before, ...after].filter((server) => !told.has(server)));
+    const before = serversAt(roots.before);
+    const after = serversAt(roots.room ?? roots.after);
+    const to = new Set([...before, ...after].filter((server) => !seen.wasTold(server)));
     if (to.size === 0) return undefined;
     const leaving = new Set([...to].filter((server) => !after.has(server)));
     return { item: { kind: 'event', seq, eventId, roomId, leaving, isPartial: false }, to };
   }
 
-  async #devices(
-    { roomId, eventSeq }: PartialState,
-    seq: number,
-    told: ReadonlySet<ServerName>,
-  ): Promise<Outgoing[]> {
+  async #devices({ roomId, eventSeq }: PartialState, seq: number, seen: SeenServers): Promise<Outgoing[]> {
     const { accounts, roomServers } = this.#parts;
-    const to = new Set(roomServers.serversOf(roomId).filter((server) => !told.has(server)));
+    const to = new Set(roomServers.serversOf(roomId).filter((server) => !seen.wasTold(server)));
     if (to.size === 0) return [];
     await accounts.memberships.caughtUp();
     return [...accounts.memberships.ofRoom(roomId)].flatMap(([userId, { membership }]): Outgoing[] => {
@@ -117,17 +142,35 @@ export class LateNews {
 }
 
 /**
- * Who was seen to join was told from then on, who was seen to leave no more. A join that was rejected at first was
- * not seen.
+ * Who was told of what went out at its own place: the servers of the list, and of others those that were seen to
+ * join, until they were seen to leave. Where it is in doubt what was seen they were not.
  */
-function noteMember(
-  { pdu, revisions }: KnownEvent,
-  listed: ReadonlySet<ServerName>,
-  told: Set<ServerName>,
-): void {
-  const userId = pdu.type === MEMBER_TYPE ? parseUserId(pdu.stateKey ?? '') : undefined;
-  if (userId === undefined || revisions.length > 0) return;
-  const server = serverOf(userId);
-  if (own(pdu.content, 'membership') === 'join') told.add(server);
-  else if (!listed.has(server)) told.delete(server);
+class SeenServers {
+  readonly #listed: ReadonlySet<ServerName>;
+  readonly #doubtful: ReadonlySet<ServerName> | undefined;
+  readonly #joined = new Set<ServerName>();
+
+  constructor(listed: readonly ServerName[], doubtful: ReadonlySet<ServerName> | undefined) {
+    this.#listed = new Set(listed);
+    this.#doubtful = doubtful;
+  }
+
+  wasTold(server: ServerName): boolean {
+    return this.#listed.has(server) || this.#joined.has(server);
+  }
+
+  /** The next event of the timeline. */
+  follow({ pdu, revisions }: KnownEvent): void {
+    const userId = pdu.type === MEMBER_TYPE ? parseUserId(pdu.stateKey ?? '') : undefined;
+    if (userId === undefined || revisions.length > 0) return;
+    const server = serverOf(userId);
+    if (own(pdu.content, 'membership') !== 'join') this.#joined.delete(server);
+    else if (this.#doubtful?.has(server) === false) this.#joined.add(server);
+  }
+}
+
+function numberAt(content: JsonObject, key: string): number {
+  const value = own(content, key);
+  const number = value instanceof JsonNumber ? value.value : value;
+  return typeof number === 'number' ? number : 0;
 }

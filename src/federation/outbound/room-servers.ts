@@ -94,9 +94,9 @@ export class RoomServers {
   serversOf(roomId: RoomId): ServerName[] {
     const entry = this.#rooms.get(roomId);
     if (entry === undefined) return [];
-    const servers = new Set([...entry.counts.keys(), ...entry.said]);
-    servers.delete(this.#serverName);
-    return [...servers];
+    const { counts, said } = entry;
+    const servers = said.size === 0 ? counts.keys() : new Set([...counts.keys(), ...said]);
+    return [...servers].filter((server) => server !== this.#serverName);
   }
 
   /** Is the server in the room, or said to be? */

@@ -254,11 +254,9 @@ export class DeviceTracking {
   async #isShared(userId: UserId): Promise<boolean> {
     await this.#context.roomServers.caughtUp();
     const sharing = this.#sharingNow(userId);
-    if (sharing === 'unsure') {
-      // They may be known to share one before the answer comes that does not have this change.
-      this.#toChange(userId);
-      await this.#write(this.#unsure.records(userId));
-    }
+    // They may be known to share one before an answer comes that does not have this change.
+    if (sharing !== 'shared') this.#toChange(userId);
+    if (sharing === 'unsure') await this.#write(this.#unsure.records(userId));
     return sharing === 'shared';
   }
 

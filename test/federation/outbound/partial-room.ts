@@ -27,6 +27,8 @@ export interface PartialRoomOptions extends Omit<NetworkOptions, 'servers'> {
   readonly listed?: readonly string[];
   /** Users who joined and were banned before alice came. */
   readonly banned?: readonly string[];
+  /** Users who may kick. */
+  readonly moderators?: readonly string[];
   readonly isEncrypted?: boolean;
 }
 
@@ -45,7 +47,14 @@ export class PartialRoom {
 
   /** The room as alpha knows it right after the join. */
   static async open(options: PartialRoomOptions = {}): Promise<PartialRoom> {
-    const { members = [], listed = members, banned = [], isEncrypted = false, ...network } = options;
+    const {
+      members = [],
+      listed = members,
+      banned = [],
+      moderators = [],
+      isEncrypted = false,
+      ...network
+    } = options;
     const at = await Alpha.open(network);
     const engine = await openEngine({
       serverName: RESIDENT,
@@ -55,17 +64,19 @@ export class PartialRoom {
     });
     const { roomId } = await engine.createRoom(ROSA, { roomVersion: '11', content: { creator: ROSA } });
     const room = new PartialRoom(at, engine, roomId);
-    room.#addOther(RESIDENT);
+    room.addOther(RESIDENT);
     await room.there(member(ROSA, 'join'));
     const state = (type: string, content: JsonObject): Promise<Pdu> =>
       room.there({ type, sender: ROSA, stateKey: '', content });
-    await state('m.room.power_levels', { users: { [ROSA]: 100 } });
+    await state('m.room.power_levels', {
+      users: { [ROSA]: 100, ...Object.fromEntries(moderators.map((userId) => [userId, 50])) },
+    });
     await state('m.room.join_rules', { join_rule: 'public' });
     if (isEncrypted) await state('m.room.encryption', { algorithm: 'm.megolm.v1.aes-sha2' });
-    for (const name of members) await room.there(member(room.#addOther(name).user, 'join'));
-    for (const name of listed) room.#addOther(name);
+    for (const name of members) await room.there(member(room.addOther(name).user, 'join'));
+    for (const name of listed) room.addOther(name);
     for (const userId of banned as readonly UserId[]) {
-      if (serverOf(userId) !== ALPHA) room.#addOther(serverOf(userId));
+      if (serverOf(userId) !== ALPHA) room.addOther(serverOf(userId));
       await room.there(member(userId, 'join'));
       await room.there({ ...member(userId, 'ban'), sender: ROSA });
     }
@@ -84,7 +95,8 @@ export class PartialRoom {
     return other;
   }
 
-  #addOther(name: string): Other {
+  /** A server made by hand. */
+  addOther(name: string): Other {
     const existing = this.#others.get(name);
     if (existing !== undefined) return existing;
     const other = new Other(this.at.net, name);
@@ -129,14 +141,24 @@ export class PartialRoom {
     return event;
   }
 
-  /** Somebody banned goes on as if they were not: what alpha cannot know. */
-  async asIfJoined(userId: UserId, template: Omit<LocalTemplate, 'sender'>): Promise<Pdu> {
+  /**
+   * Somebody banned goes on as if they were not: what alpha cannot know.
+   * @param after what they claim to follow; where they throw somebody out it is that user's join
+   */
+  async asIfJoined(userId: UserId, template: Omit<LocalTemplate, 'sender'>, after?: Pdu): Promise<Pdu> {
     const { reader } = this.engine;
     const view = this.engine.currentState(this.roomId);
     const ban = reader.event(view.get(MEMBER, userId) ?? '').pdu;
     const joined = ban.authEvents.find((id) => reader.event(id).pdu.stateKey === userId);
-    const keys = ['m.room.create', 'm.room.power_levels', 'm.room.join_rules'];
+    // Who joins needs the join rules; who throws somebody out needs that one's membership.
+    const keys = [
+      'm.room.create',
+      'm.room.power_levels',
+      ...(after === undefined ? ['m.room.join_rules'] : []),
+    ];
     const auth = keys.flatMap((type) => view.get(type) ?? []);
+    if (after !== undefined) auth.push(after.eventId);
+    const previous = after ?? reader.event(this.#joinId).pdu;
     this.at.net.advance(1);
     const event = buildEvent(
       {
@@ -145,9 +167,9 @@ export class PartialRoom {
         ...(template.stateKey === undefined ? {} : { stateKey: template.stateKey }),
         sender: userId,
         roomId: this.roomId,
-        prevEvents: [this.#joinId],
+        prevEvents: [previous.eventId],
         authEvents: joined === undefined ? auth : [...auth, joined],
-        depth: reader.event(this.#joinId).pdu.depth + 1,
+        depth: previous.depth + 1,
         originServerTs: this.at.net.clock.now,
       },
       { rules: ban.rules, server: serverOf(userId), key: keyOf(serverOf(userId)) },

@@ -129,26 +129,27 @@ test('kept keys of who turns out to share no room are forgotten', async () => {
   await room.close();
 });
 
-test('an answer that is older than a change is not kept, also when both came before it was known who shares', async () => {
-  const room = await PartialRoom.open({ members: [BETA] });
-  const bobs = new Bobs(room.other(BETA));
-  bobs.add('PHONE', 1);
-  const { answers } = room.other(BETA);
-  room.other(BETA).answers = async (request) => {
-    const answer = await answers(request);
-    if (request.uri.endsWith('/user/keys/query') && bobs.asked.query === 1) {
-      bobs.add('TABLET', 2);
-      await bobs.tell(room.at, 'TABLET', [1]);
-      await room.complete();
-      await room.at.federation.roomServers.caughtUp();
-    }
-    return answer;
-  };
-  await query(room.at, BOB);
-  await room.at.settle();
-  assert.equal(await devicesOf(room.at, BOB), ['PHONE', 'TABLET']);
-  await room.close();
-});
+for (const listed of [[BETA], []])
+  test(`an answer that is older than a change is not kept when both came before it was known who shares, ${listed.length} listed`, async () => {
+    const room = await PartialRoom.open({ members: [BETA], listed });
+    const bobs = new Bobs(room.other(BETA));
+    bobs.add('PHONE', 1);
+    const { answers } = room.other(BETA);
+    room.other(BETA).answers = async (request) => {
+      const answer = await answers(request);
+      if (request.uri.endsWith('/user/keys/query') && bobs.asked.query === 1) {
+        bobs.add('TABLET', 2);
+        await bobs.tell(room.at, 'TABLET', [1]);
+        await room.complete();
+        await room.at.federation.roomServers.caughtUp();
+      }
+      return answer;
+    };
+    await query(room.at, BOB);
+    await room.at.settle();
+    assert.equal(await devicesOf(room.at, BOB), ['PHONE', 'TABLET']);
+    await room.close();
+  });
 
 test('when the state is whole all members of an encrypted room have changed, but for those known by another', async () => {
   const room = await PartialRoom.open({ members: [BETA, GAMMA], listed: [BETA], isEncrypted: true });
@@ -177,6 +178,24 @@ test('users who were only believed to be in an encrypted room are left when its 
   const { body } = await room.at.harness.call(room.at.alice, 'GET', '/v3/keys/changes', undefined, { query });
   assert.equal(itemsOf(body['left']).map(textOf), [eve]);
   assert.equal(itemsOf(body['changed']).map(textOf), [room.at.alice.userId, BOB, ROSA]);
+  await room.close();
+});
+
+test('a user who was wrongly taken to be thrown out has changed when the state is whole', async () => {
+  const [mod, carol] = ['@mod:delta.test' as UserId, '@carol:gamma.test' as UserId];
+  const room = await PartialRoom.open({ banned: [mod], moderators: [mod], isEncrypted: true });
+  room.addOther(GAMMA);
+  const joined = await room.everywhere(member(carol, 'join'));
+  const first = await now(room.at);
+  await room.asIfJoined(mod, member(carol, 'leave'), joined);
+  await room.at.settle();
+  const meanwhile = await lists(room.at, first);
+  assert.equal(meanwhile.left, [carol]);
+  assert.not(room.at.federation.roomServers.sharesRoom(carol));
+  await room.complete();
+  await room.at.settle();
+  assert.equal((await lists(room.at, meanwhile.next)).changed, [room.at.alice.userId, carol, ROSA]);
+  assert.ok(room.at.federation.roomServers.sharesRoom(carol));
   await room.close();
 });
 

@@ -1,6 +1,5 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { own } from '../../../src/event/json.js';
 import { ask, crossSigning, crossSigningKey, sync, TestKey } from '../../client/e2ee-support.js';
 import { itemsOf, textOf } from '../../client/harness.js';
 import { Alpha, type Other } from '../outbound/alpha.js';
