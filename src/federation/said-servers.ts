@@ -5,6 +5,7 @@
 //
 // Source: MSC3706 (`servers_in_room`), MSC3902.
 
+import type { PartialState } from '../core/partial-states.js';
 import type { Engine } from '../engine/engine.js';
 import type { RoomId, ServerName } from '../event/ids.js';
 
@@ -12,6 +13,11 @@ import type { RoomId, ServerName } from '../event/ids.js';
 const SERVERS_MAX = 20_000;
 
 export const NOBODY: ReadonlySet<ServerName> = new Set();
+
+/** The servers of a list that count. */
+export function listedServers({ servers }: Pick<PartialState, 'servers'>): ReadonlySet<ServerName> {
+  return new Set(servers.slice(0, SERVERS_MAX));
+}
 
 export class SaidServers {
   readonly #engine: Engine;
@@ -29,16 +35,16 @@ export class SaidServers {
   of(roomId: RoomId): ReadonlySet<ServerName> | undefined {
     if (this.#engine.store.room(roomId)?.isPartial !== true) return NOBODY;
     const join = this.#engine.partial.joinOf(roomId);
-    if (join !== undefined && join.completed === undefined) return this.#setOf(join.servers);
+    if (join !== undefined && join.completed === undefined) return this.#setOf(join);
     for (const state of this.#engine.partial.incomplete()) if (state.roomId === roomId) return NOBODY;
     return undefined;
   }
 
-  #setOf(servers: readonly ServerName[]): ReadonlySet<ServerName> {
-    const existing = this.#sets.get(servers);
+  #setOf(join: PartialState): ReadonlySet<ServerName> {
+    const existing = this.#sets.get(join.servers);
     if (existing !== undefined) return existing;
-    const set = new Set(servers.slice(0, SERVERS_MAX));
-    this.#sets.set(servers, set);
-    return set;
+    const listed = listedServers(join);
+    this.#sets.set(join.servers, listed);
+    return listed;
   }
 }

@@ -21,6 +21,7 @@ import type { KnownEvent } from '../../room/graph/known-events.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { EventRow } from '../../store/records.js';
 import type { RootRef } from '../../tree/types.js';
+import { listedServers } from '../said-servers.js';
 import type { Outgoing } from './fan-out.js';
 import type { RoomServers } from './room-servers.js';
 
@@ -31,7 +32,7 @@ export interface LateNewsParts {
   readonly roomServers: RoomServers;
 }
 
-type ServersAt = (root: RootRef) => ReadonlySet<ServerName>;
+type MissedAt = (root: RootRef) => ReadonlySet<ServerName>;
 
 /** Events that are looked at before others get a turn. */
 const TURN = 50;
@@ -62,7 +63,7 @@ export class LateNews {
     const record = engine.reader.events.at(seq)?.pdu;
     const state = engine.partial.get(record?.stateKey as EventId);
     if (record === undefined || state?.kind !== 'join' || state.completed?.seq !== seq) return [];
-    const seen = new SeenServers(state.servers, this.#doubtful(state, record.content));
+    const seen = new SeenServers(listedServers(state), this.#doubtful(state, record.content));
     const events = await this.#events(state, seq, seen);
     this.#whole.delete(state.roomId);
     return [...events, ...(await this.#devices(state, seq, seen))];
@@ -89,41 +90,44 @@ export class LateNews {
     const late: Outgoing[] = [];
     const room = engine.store.room(roomId);
     if (room === undefined) return late;
-    const serversAt = this.#serversAt(roomId);
+    const missedAt = this.#missedAt(roomId, seen);
     let looked = 0;
     for await (const [, at] of engine.store.timeline(room.number, { from: eventSeq + 1, to: seq })) {
       if (++looked % TURN === 0) await nextTurn();
       const event = engine.reader.events.at(at);
       if (event === undefined) continue;
       const isOurs = event.receivedFrom === '' && serverOf(event.pdu.sender) === serverName;
-      const outgoing = isOurs ? this.#event(event, seq, seen, serversAt) : undefined;
+      const outgoing = isOurs ? this.#event(event, seq, missedAt) : undefined;
       if (outgoing !== undefined) late.push(outgoing);
       seen.follow(event);
     }
     return late;
   }
 
-  /** Servers with members in a state of the room; many events in a row have the same. */
-  #serversAt(roomId: RoomId): ServersAt {
+  /** Servers with members in a state of the room that were not told; many events in a row have the same. */
+  #missedAt(roomId: RoomId, seen: SeenServers): MissedAt {
     const { engine, roomServers } = this.#parts;
-    let last: { readonly root: string; readonly servers: ReadonlySet<ServerName> } | undefined;
+    let last: { readonly key: string; readonly missed: ReadonlySet<ServerName> } | undefined;
     return (root) => {
       const view = engine.reader.view(roomId, root);
-      if (last?.root !== view.root) last = { root: view.root, servers: roomServers.memberServersAt(view) };
-      return last.servers;
+      const key = `${view.root} ${seen.changes}`;
+      if (last?.key !== key) {
+        const servers = [...roomServers.memberServersAt(view)];
+        last = { key, missed: new Set(servers.filter((server) => !seen.wasTold(server))) };
+      }
+      return last.missed;
     };
   }
 
   #event(
     { roots, pdu: { roomId, eventId } }: KnownEvent,
     seq: number,
-    seen: SeenServers,
-    serversAt: ServersAt,
+    missedAt: MissedAt,
   ): Outgoing | undefined {
     if (roots === undefined || this.#whole.get(roomId)?.has(eventId) === true) return undefined;
-    const before = serversAt(roots.before);
-    const after = serversAt(roots.room ?? roots.after);
-    const to = new Set([...before, ...after].filter((server) => !seen.wasTold(server)));
+    const before = missedAt(roots.before);
+    const after = missedAt(roots.room ?? roots.after);
+    const to = new Set([...before, ...after]);
     if (to.size === 0) return undefined;
     const leaving = new Set([...to].filter((server) => !after.has(server)));
     return { item: { kind: 'event', seq, eventId, roomId, leaving, isPartial: false }, to };
@@ -149,9 +153,12 @@ class SeenServers {
   readonly #listed: ReadonlySet<ServerName>;
   readonly #doubtful: ReadonlySet<ServerName> | undefined;
   readonly #joined = new Set<ServerName>();
+  /** So often it may have changed. */
+  changes = 0;
 
-  constructor(listed: readonly ServerName[], doubtful: ReadonlySet<ServerName> | undefined) {
-    this.#listed = new Set(listed);
+  /** @param doubtful undefined: all of them */
+  constructor(listed: ReadonlySet<ServerName>, doubtful: ReadonlySet<ServerName> | undefined) {
+    this.#listed = listed;
     this.#doubtful = doubtful;
   }
 
@@ -164,8 +171,10 @@ class SeenServers {
     const userId = pdu.type === MEMBER_TYPE ? parseUserId(pdu.stateKey ?? '') : undefined;
     if (userId === undefined || revisions.length > 0) return;
     const server = serverOf(userId);
-    if (own(pdu.content, 'membership') !== 'join') this.#joined.delete(server);
-    else if (this.#doubtful?.has(server) === false) this.#joined.add(server);
+    const membership = own(pdu.content, 'membership');
+    this.changes++;
+    if (membership === 'leave' || membership === 'ban') this.#joined.delete(server);
+    else if (membership === 'join' && this.#doubtful?.has(server) === false) this.#joined.add(server);
   }
 }
 

@@ -47,6 +47,8 @@ export class DeviceTracking {
   readonly #unsubscribe: readonly (() => void)[];
   #sorting: Promise<void> | undefined;
   #isSortingDue = false;
+  /** All that is kept is to be looked through too. */
+  #isLeaving = false;
   #isClosed = false;
 
   constructor(context: UsersContext) {
@@ -58,6 +60,12 @@ export class DeviceTracking {
       context.roomServers.subscribe({
         memberLeft: (_, userId) => this.#memberLeft(userId),
         membersKnown: () => this.#sortOut(),
+        // Nobody here is in the room any more: its members' servers tell of no further change.
+        left: (_, server) => {
+          if (server !== context.serverName) return;
+          this.#isLeaving = true;
+          this.#sortOut();
+        },
       }),
     ];
   }
@@ -67,7 +75,6 @@ export class DeviceTracking {
     const { devices, roomServers } = this.#context;
     const unshared = devices.kept().filter((userId) => !roomServers.sharesRoom(userId));
     await this.#write(unshared.flatMap((userId) => this.#unsharedRecords(userId)));
-    for (const userId of devices.stale()) this.#resyncShared(userId);
     this.#sortOut();
   }
 
@@ -276,6 +283,8 @@ export class DeviceTracking {
       })
       .finally(() => {
         this.#sorting = undefined;
+        // What came in the very turn in which it ended.
+        if (this.#isSortingDue && !this.#isClosed) this.#sortOut();
       });
   }
 
@@ -283,10 +292,12 @@ export class DeviceTracking {
     const { devices } = this.#context;
     while (this.#isSortingDue && !this.#isClosed) {
       this.#isSortingDue = false;
+      const old = this.#isLeaving ? devices.kept() : devices.stale();
+      this.#isLeaving = false;
       const marked = new Set(this.#unsure.servers());
       const ofMarked = marked.size === 0 ? [] : devices.kept().filter((id) => marked.has(serverOf(id)));
       const noted = new Set([...this.#unsure.users(), ...ofMarked]);
-      const rest = devices.stale().filter((userId) => !noted.has(userId));
+      const rest = old.filter((userId) => !noted.has(userId));
       const changed: UserId[] = [];
       await this.#inParts(noted, (userId) => this.#sortedOut(userId, changed));
       await this.#inParts(rest, (userId) => this.#unsharedRecords(userId));

@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ask, crossSigning, crossSigningKey, sync, TestKey } from '../../client/e2ee-support.js';
 import { itemsOf, textOf } from '../../client/harness.js';
-import { Alpha, type Other } from '../outbound/alpha.js';
+import { Alpha, member, type Other } from '../outbound/alpha.js';
 import { Bobs, devicesOf, lists, now, query } from './bobs.js';
 
 const test = suite('federation users');
@@ -24,6 +24,19 @@ test('keys of a user who shares a room are asked for once, then kept', async () 
   await query(at, beta.user);
   assert.is(bobs.asked.query, 1);
   assert.not('@mallory:other.test' in (first['device_keys'] ?? {}));
+  await at.close();
+});
+
+test('keys that were kept are not relied on in a later room when all of us left the one that was shared', async () => {
+  const { at, beta, bobs } = await open();
+  bobs.add('PHONE', 1);
+  await query(at, beta.user);
+  await at.harness.home.engine.send(at.roomId, member(at.alice.userId, 'leave'));
+  await at.settle();
+  bobs.add('TABLET', 2);
+  await at.join(beta, beta.user, await at.room());
+  await at.settle();
+  assert.equal(await devicesOf(at, beta.user), ['PHONE', 'TABLET']);
   await at.close();
 });
 
