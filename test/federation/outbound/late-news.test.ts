@@ -251,14 +251,32 @@ test('typing, receipts and presence of ours go to the servers of the list', asyn
 
 test('when we leave, all of the list are told, also when the rest is given up before', async () => {
   const room = await PartialRoom.open({ members: [BETA], listed: [BETA, DELTA] });
-  const { engine } = room.at.harness.home;
   const goOn = standstill(room);
-  await engine.send(room.roomId, member(room.at.alice.userId, 'leave'));
-  for (const { eventId } of engine.partial.incomplete()) await engine.partial.giveUp(eventId);
+  await room.leave();
   await room.everywhere({ type: 'm.room.topic', sender: room.rosa, stateKey: '', content: { topic: 'x' } });
   goOn();
   await room.at.settle();
   for (const name of [BETA, DELTA]) assert.equal(stateKeys(room.other(name)), [room.at.alice.userId], name);
+  await room.close();
+});
+
+test('who leaves and joins once more sends to the servers of the newer list', async () => {
+  const room = await PartialRoom.open({ members: [BETA, GAMMA, DELTA], listed: [BETA] });
+  await room.say('first');
+  await room.leave();
+  await room.join([GAMMA]);
+  await room.say('second');
+  await room.at.settle();
+  assert.equal(
+    [BETA, GAMMA, DELTA].map((name) => room.other(name).messages),
+    [['first'], ['second'], []],
+  );
+  await room.complete();
+  await room.at.settle();
+  assert.equal(
+    [BETA, GAMMA, DELTA].map((name) => room.other(name).messages),
+    [['first', 'second'], ['second'], ['second']],
+  );
   await room.close();
 });
 

@@ -80,7 +80,7 @@ export class PartialRoom {
       await room.there(member(userId, 'join'));
       await room.there({ ...member(userId, 'ban'), sender: ROSA });
     }
-    await room.#join([RESIDENT, ...listed]);
+    await room.join(listed);
     return room;
   }
 
@@ -206,7 +206,16 @@ export class PartialRoom {
     await this.at.harness.home.engine.completeState(this.#joinId, ids);
   }
 
-  async #join(servers: readonly string[]): Promise<void> {
+  /** Alice leaves, and nobody completes the state any more. */
+  async leave(): Promise<void> {
+    const { engine } = this.at.harness.home;
+    const event = await engine.send(this.roomId, member(this.at.alice.userId, 'leave'));
+    for (const { eventId } of engine.partial.incomplete()) await engine.partial.giveUp(eventId);
+    await this.engine.receive(event.json, { from: ALPHA });
+  }
+
+  /** Alice joins, and gets the state without its members. */
+  async join(listed: readonly string[]): Promise<void> {
     const { reader } = this.engine;
     const join = await this.there(member(this.at.alice.userId, 'join'));
     this.#joinId = join.eventId;
@@ -221,7 +230,7 @@ export class PartialRoom {
       authChain: chain.map(json),
       from: RESIDENT,
       isPartial: true,
-      servers,
+      servers: [RESIDENT, ...listed],
     });
     if (outcome.verdict.verdict !== 'accepted') throw new Error(outcome.verdict.reason);
     await this.at.federation.roomServers.caughtUp();

@@ -69,6 +69,22 @@ test('a room that we left is shared with nobody, whoever was said to be in it', 
   await room.close();
 });
 
+test('the list of a join whose state is whole counts no more, also when other history is missing', async () => {
+  const room = await PartialRoom.open({ members: [BETA], listed: [BETA, DELTA] });
+  await room.complete();
+  const { engine } = room.at.harness.home;
+  const said = { type: 'm.room.message', sender: room.rosa, content: { body: 'x' } };
+  await room.there(said);
+  const { json, eventId } = await room.there(said);
+  const givenState = [...room.engine.stateAt(eventId, 'before').entries()].map((entry) => entry.eventId);
+  await engine.receive(json, { from: 'resident.test', givenState, isPartial: true });
+  assert.ok(engine.partial.isPartial(room.roomId));
+  const { roomServers } = room.at.federation;
+  await roomServers.caughtUp();
+  assert.equal(roomServers.serversOf(room.roomId).sort(), [BETA, 'resident.test']);
+  await room.close();
+});
+
 test('the list is known after a restart', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'stateroom-'));
   try {
