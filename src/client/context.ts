@@ -37,7 +37,7 @@ async function context(request: AuthenticatedRequest, home: Homeserver): Promise
     readPage(engine, viewer, { ...common, direction: 'b', from: orderOf(event) - 1, limit: half }),
     readPage(engine, viewer, { ...common, direction: 'f', from: orderOf(event), limit: limit - half }),
   ]);
-  const serving = { requester: request.user, viewer, detail: 'timeline' } as const;
+  const serving = { requester: request.user, viewer, detail: 'timeline', bundles: 'all' } as const;
   const shown = [event, ...before.events, ...after.events];
   return {
     start: placeToken(before.next ?? orderOf(before.events.at(-1) ?? event) - 1),

@@ -39,7 +39,7 @@ async function messages(request: AuthenticatedRequest, home: Homeserver): Promis
     limit: Math.min(limit ?? filter.limit ?? LIMIT_DEFAULT, filter.limit ?? LIMIT_MAX, LIMIT_MAX),
     wants: wantedBy(home, request, filter),
   });
-  const serving = { requester: request.user, viewer, detail: 'timeline' } as const;
+  const serving = { requester: request.user, viewer, detail: 'timeline', bundles: 'all' } as const;
   const senders = filter.lazyLoadMembers ? membersShown(home, access, events) : [];
   return {
     start: placeToken(from),

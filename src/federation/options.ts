@@ -17,6 +17,15 @@ export interface FederationOptions {
   /** Bytes of a room's whole state. */
   readonly stateBytesMax: number;
 
+  // Joins of other servers' users.
+  /**
+   * Rooms with at most so many members, of whatever membership, are told in full also where a server asks to be
+   * spared them: 50 memberships are some 40 kB, less than what it takes to come again and ask for them.
+   */
+  readonly smallRoomMembersMax: number;
+  /** Are servers that ask for it told the members that count, beside the state without members? */
+  readonly tellsNeededMembers: boolean;
+
   // Servers that fail.
   /** How long a server is left alone after its first failure; doubled with each more. */
   readonly backoffMs: number;
@@ -44,6 +53,8 @@ export const FEDERATION_OPTIONS: FederationOptions = {
   templateTimeoutMs: 15_000,
   candidatesTimeoutMs: 120_000,
   stateBytesMax: 256 * 1024 * 1024,
+  smallRoomMembersMax: 50,
+  tellsNeededMembers: true,
   backoffMs: 1_000,
   backoffDoublings: 16,
   trustedKeyServers: [],

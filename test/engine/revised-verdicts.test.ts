@@ -336,7 +336,9 @@ test('what is incomplete is known again after a restart, and completed then', as
   const known = first.partial.get(join.eventId);
   assert.is(known?.from, 'alpha.test');
   const copy = await copyOf(first.store);
+  await checkSound(first);
   await first.close();
+  await rebuild(copy);
 
   const engine = await openEngineOn(copy, { keys: castKeys });
   assert.equal([...engine.partial.incomplete()], [known]);

@@ -80,7 +80,7 @@ export async function timelineJson(
   timeline: Timeline,
 ): Promise<JsonObject> {
   return {
-    events: await serveTimeline(context, viewer, timeline.events),
+    events: await serveTimeline(context, viewer, timeline),
     limited: timeline.isLimited,
     prev_batch: placeToken(timeline.place),
   };
