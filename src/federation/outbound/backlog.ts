@@ -2,7 +2,7 @@
 
 import type { Engine } from '../../engine/engine.js';
 import type { EventId, ServerName } from '../../event/ids.js';
-import { Destination, type Transaction } from './destination.js';
+import { Destination, newestMissed, type Transaction } from './destination.js';
 import { type BegunTransaction, keyOfRow, Ledger, type LedgerRow } from './ledger.js';
 import type { ToDeviceOutbox } from './to-device-outbox.js';
 
@@ -15,6 +15,7 @@ export class Backlog {
   readonly #engine: Engine;
   readonly #ledger: Ledger;
   readonly #outbox: ToDeviceOutbox;
+  #keeping: Promise<void> | undefined;
 
   constructor(engine: Engine, outbox: ToDeviceOutbox) {
     this.#engine = engine;
@@ -91,8 +92,10 @@ export class Backlog {
   /** What the transaction was to make up for is missed no more, but for what was missed after it was made. */
   madeUp({ server, missedRooms, missedUsers }: Destination, { rooms, users }: Transaction): void {
     for (const [roomId, seq] of rooms) {
-      if (missedRooms.get(roomId)?.seq !== seq) continue;
+      const missed = missedRooms.get(roomId);
+      if (missed === undefined || newestMissed(missed).seq !== seq) continue;
       missedRooms.delete(roomId);
+      missed.audience?.caughtUp(server);
       this.#ledger.delete(keyOfRow({ kind: 'room', server, roomId, seq, eventId: '' as EventId }));
     }
     for (const [userId, seq] of users) {
@@ -113,6 +116,14 @@ export class Backlog {
 
   /** Resolves when all changes are on disk, with the position. @throws STORE_WRITE_FAILED */
   async keep(): Promise<void> {
+    // Thousands may ask for it in one turn, and each time all destinations are looked at.
+    this.#keeping ??= Promise.resolve().then(() => this.#notePosition());
+    await this.#keeping;
+    await this.#ledger.flush();
+  }
+
+  #notePosition(): void {
+    this.#keeping = undefined;
     const seq = this.lowest();
     if (seq > this.positionKept) {
       this.positionKept = seq;
@@ -123,7 +134,6 @@ export class Backlog {
       this.deleteRow(destination.server);
       if (this.isOutboxEmpty(destination)) this.destinations.delete(destination.server);
     }
-    await this.#ledger.flush();
   }
 }
 

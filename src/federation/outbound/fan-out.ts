@@ -25,12 +25,13 @@ import { INTERNAL_VERSION } from '../../event/rules.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { KnownEvent } from '../../room/graph/known-events.js';
 import type { EventRow } from '../../store/records.js';
-import type { QueuedItem, ReceiptItem } from './items.js';
+import type { EventItem, QueuedItem, ReceiptItem } from './items.js';
 import type { RoomServers } from './room-servers.js';
 
 /** The internal room of the wishes to pass an event on; their place in it is that of the event's going out. */
 const OUTBOUND_ROOM = internalRoomId('outbound');
 const RELAY = 'stateroom.relay';
+const NO_SERVERS: ReadonlySet<ServerName> = new Set();
 
 /** The wish that an event of others be passed on, but not to some: to be written with the event. */
 export function relayRecord(eventId: EventId, except: readonly ServerName[]): InternalRecord {
@@ -40,6 +41,8 @@ export function relayRecord(eventId: EventId, except: readonly ServerName[]): In
 
 /** What is to be sent, and where to. */
 export type Outgoing =
+  /** To the servers of a room, who are the same before and after. */
+  | { readonly event: EventItem; readonly room: ReadonlySet<ServerName> }
   | { readonly item: QueuedItem; readonly to: ReadonlySet<ServerName> }
   | { readonly receipt: ReceiptItem; readonly to: ReadonlySet<ServerName> };
 
@@ -94,8 +97,13 @@ export class FanOut {
     const before = roomServers.serversAt(view);
     const end = roots.room ?? roots.after;
     const after = end === roots.before ? before : roomServers.serversAt(view.at(end));
-    const to = new Set([...before, ...after]);
     const concerned = this.#takenBack(event);
+    if (before === after && concerned === undefined && !except.some((server) => before.has(server))) {
+      const leaving = NO_SERVERS;
+      const item: EventItem = { kind: 'event', seq, eventId, roomId, leaving, isPartial: event.isPartial };
+      return before.size === 0 ? undefined : { event: item, room: before };
+    }
+    const to = new Set([...before, ...after]);
     if (concerned !== undefined) to.add(concerned);
     for (const server of except) to.delete(server);
     // Whoever made it has it, and is to be told only as a server of the room.
@@ -124,7 +132,7 @@ export class FanOut {
     if (pdu?.type !== RECEIPT || pdu.stateKey === undefined || isRemoval(pdu)) return undefined;
     const receipt = receiptOf(pdu.stateKey, pdu.content);
     if (receipt.type !== 'm.read' || !this.#isLocal(receipt.userId)) return undefined;
-    const to = new Set(roomServers.serversOf(roomId));
+    const to = roomServers.othersIn(roomId);
     return to.size === 0 ? undefined : { receipt: { seq, roomId, receipt }, to };
   }
 
@@ -146,8 +154,8 @@ export class FanOut {
     const rooms = await accounts.memberships.rooms(userId, 'join');
     const servers = new Set<ServerName>();
     for (const roomId of rooms) {
-      const inRoom = roomServers.serversOf(roomId);
-      if (inRoom.length <= serversMax) for (const server of inRoom) servers.add(server);
+      const inRoom = roomServers.othersIn(roomId);
+      if (inRoom.size <= serversMax) for (const server of inRoom) servers.add(server);
     }
     return servers;
   }

@@ -48,8 +48,9 @@ export class LateNews {
 
   /** Something goes out at its own place. */
   handedOut(outgoing: Outgoing): void {
-    if (!('item' in outgoing) || outgoing.item.kind !== 'event' || outgoing.item.isPartial) return;
-    const { roomId, seq, eventId } = outgoing.item;
+    const item = 'event' in outgoing ? outgoing.event : 'item' in outgoing ? outgoing.item : undefined;
+    if (item?.kind !== 'event' || item.isPartial) return;
+    const { roomId, seq, eventId } = item;
     const completed = this.#parts.engine.partial.completedAfter(roomId, seq);
     if (completed === undefined) return;
     const whole = this.#whole.get(roomId) ?? new Set();

@@ -35,6 +35,8 @@ interface Entry {
   readonly counts: Map<ServerName, number>;
   /** Servers that are said to be in it, while its state is not all known. */
   said: ReadonlySet<ServerName>;
+  /** The servers but for this one: the same set for as long as they are the same. */
+  others: ReadonlySet<ServerName> | undefined;
 }
 
 export interface RoomServersParts {
@@ -92,11 +94,13 @@ export class RoomServers {
 
   /** Other servers that are in the room, or are said to be. */
   serversOf(roomId: RoomId): ServerName[] {
+    return [...this.othersIn(roomId)];
+  }
+
+  /** The same, as a set that stays the very same for as long as they do. */
+  othersIn(roomId: RoomId): ReadonlySet<ServerName> {
     const entry = this.#rooms.get(roomId);
-    if (entry === undefined) return [];
-    const { counts, said } = entry;
-    const servers = said.size === 0 ? counts.keys() : new Set([...counts.keys(), ...said]);
-    return [...servers].filter((server) => server !== this.#serverName);
+    return entry === undefined ? NOBODY : this.#others(entry);
   }
 
   /** Is the server in the room, or said to be? */
@@ -151,23 +155,47 @@ export class RoomServers {
     return this.#engine.currentState(roomId).membership(userId) === undefined;
   }
 
-  /** Other servers that are in a state of a room, or are said to be. Costs what it differs from the state shown. */
+  /**
+   * Other servers that are in a state of a room, or are said to be: the very set of `othersIn` where they are those.
+   * Costs what the state differs from the one shown.
+   */
   serversAt(view: StateView): ReadonlySet<ServerName> {
-    const servers = this.memberServersAt(view);
-    const said = this.#rooms.get(view.roomId)?.said ?? NOBODY;
-    for (const server of said) if (server !== this.#serverName) servers.add(server);
-    return servers;
+    const entry = this.#rooms.get(view.roomId);
+    const moved = entry === undefined ? [] : this.#movedAt(view, entry);
+    if (entry !== undefined && moved.length === 0) return this.#others(entry);
+    return this.#without([...this.memberServersAt(view), ...(entry?.said ?? NOBODY)]);
   }
 
   /** Other servers with joined members in a state of a room. Costs what it differs from the state shown. */
-  memberServersAt(view: StateView): Set<ServerName> {
+  memberServersAt(view: StateView): ReadonlySet<ServerName> {
     const entry = this.#rooms.get(view.roomId);
-    const counts = new Map(entry?.counts);
-    const moves = entry === undefined ? joinedIn(view) : movedBetween(view.at(entry.root), view);
-    for (const move of moves) count(counts, move);
-    const servers = new Set<ServerName>();
-    for (const [server, joined] of counts) if (joined > 0 && server !== this.#serverName) servers.add(server);
-    return servers;
+    if (entry === undefined) return this.#without([...joinedIn(view)].map(({ userId }) => serverOf(userId)));
+    const servers = new Set(entry.counts.keys());
+    for (const [server, joined] of this.#movedAt(view, entry)) {
+      if (joined > 0) servers.add(server);
+      else servers.delete(server);
+    }
+    return this.#without(servers);
+  }
+
+  /** Servers that are in the one state and not in the other, and how many of them are joined in this one. */
+  #movedAt(view: StateView, { counts, root }: Entry): (readonly [ServerName, joined: number])[] {
+    const changed = new Map<ServerName, number>();
+    for (const { userId, by } of movedBetween(view.at(root), view)) {
+      const server = serverOf(userId);
+      changed.set(server, (changed.get(server) ?? counts.get(server) ?? 0) + by);
+    }
+    return [...changed].filter(([server, joined]) => joined > 0 !== counts.has(server));
+  }
+
+  #others(entry: Entry): ReadonlySet<ServerName> {
+    return (entry.others ??= this.#without([...entry.counts.keys(), ...entry.said]));
+  }
+
+  #without(servers: Iterable<ServerName>): ReadonlySet<ServerName> {
+    const others = new Set(servers);
+    others.delete(this.#serverName);
+    return others;
   }
 
   #isIn(server: ServerName, { counts, said }: Entry): boolean {
@@ -178,7 +206,8 @@ export class RoomServers {
     if (this.#engine.store.room(roomId) === undefined) return;
     const now = this.#engine.currentState(roomId);
     const shown = this.#rooms.get(roomId);
-    const entry: Entry = shown ?? { root: now.rootRef, counts: new Map(), said: NOBODY };
+    const fresh = { root: now.rootRef, counts: new Map(), said: NOBODY, others: undefined };
+    const entry: Entry = shown ?? fresh;
     // Of a room that was left nothing more is said, but who was said to be in it is to hear of that.
     const said = this.#said.of(roomId) ?? entry.said;
     /** Those that may have come or gone. */
@@ -205,6 +234,7 @@ export class RoomServers {
   #moved(roomId: RoomId, entry: Entry, wasIn: ReadonlyMap<ServerName, boolean>): void {
     for (const [server, was] of wasIn) {
       const is = this.#isIn(server, entry);
+      if (is !== was) entry.others = undefined;
       if (is && !was) this.#enter(roomId, server);
       if (was && !is) this.#leave(roomId, server);
     }

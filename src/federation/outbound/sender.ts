@@ -1,7 +1,7 @@
 // Sends to other servers what they are to hear: one transaction at a time to each, in order, again until it is
 // answered.
 //
-//   released ──▶ FanOut ──▶ a Destination's queue ──▶ Transactions ──▶ /send
+//   released ──▶ FanOut ──▶ a Destination's queue, a room's Audience ──▶ Transactions ──▶ /send
 //                                │ too much, too long                    │ answered
 //                                ▼                                       ▼
 //                             missed (Ledger) ◀──── crash, restart ── forgotten
@@ -20,9 +20,11 @@ import type { Destinations } from '../destinations.js';
 import { BackingOffError, isRemoteFailure, RefusedError } from '../errors.js';
 import type { FederationParts } from '../parts.js';
 import type { RemoteServers } from '../requests.js';
+import { Audiences } from './audience.js';
 import { Backlog } from './backlog.js';
 import type { Destination, Transaction } from './destination.js';
 import { FanOut, type Outgoing } from './fan-out.js';
+import type { EventItem } from './items.js';
 import { LateNews } from './late-news.js';
 import { SENDER_OPTIONS, type SenderOptions } from './options.js';
 import type { RoomServers } from './room-servers.js';
@@ -77,6 +79,7 @@ export class Sender {
   readonly #lateNews: LateNews;
   readonly #outbox: ToDeviceOutbox;
   readonly #backlog: Backlog;
+  readonly #audiences = new Audiences();
   readonly #transactions: Transactions;
   readonly #gate: Gate;
   /** For servers that failed last: those that never answer must not hold up those that do. */
@@ -87,6 +90,7 @@ export class Sender {
   #pdusSent = 0;
   #edusSent = 0;
   #following: Promise<void> = Promise.resolve();
+  #keptAt = 0;
   #failure: Error | undefined;
   #waiting: (() => void)[] = [];
 
@@ -158,13 +162,13 @@ export class Sender {
   /** Each server that something waits for. */
   waiting(): WaitingDestination[] {
     return [...this.#backlog.destinations.values()].flatMap((destination) => {
-      const { server, isBehind, queued, receipts, typing, presence } = destination;
+      const { server, isBehind, waitingCount, receipts, typing, presence } = destination;
       const toDevice = this.#outbox.count(server);
       if (destination.isIdle && toDevice === 0) return [];
       return {
         server,
         isBehind,
-        queued: queued.length + (destination.transaction?.pdus.length ?? 0),
+        queued: waitingCount + (destination.transaction?.pdus.length ?? 0),
         ephemeral: receipts.size + typing.size + presence.size,
         toDevice,
         missedRooms: destination.missedRooms.size,
@@ -179,7 +183,7 @@ export class Sender {
     return {
       destinations: all.filter((one) => !one.isIdle || this.#outbox.count(one.server) > 0).length,
       behind: all.filter(({ isBehind }) => isBehind).length,
-      queued: sum(({ queued }) => queued.length),
+      queued: sum(({ waitingCount }) => waitingCount),
       ephemeral: sum(({ receipts, typing, presence }) => receipts.size + typing.size + presence.size),
       toDevice: this.#outbox.count(),
       transactions: { ...this.#counts },
@@ -223,7 +227,7 @@ export class Sender {
         }
         this.#backlog.position = seqLast;
         for (const destination of reached) this.#wake(destination);
-        if (seqLast - this.#backlog.positionKept > this.#options.positionLagMax) await this.#backlog.keep();
+        await this.#keepNowAndThen(seqLast);
         for (const resolve of this.#waiting.splice(0)) resolve();
       }
     } catch (error) {
@@ -233,7 +237,18 @@ export class Sender {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
+  /** What waits for a server that fails holds the position back: trying again with every event would not move it. */
+  async #keepNowAndThen(seq: number): Promise<void> {
+    if (seq - Math.max(this.#backlog.positionKept, this.#keptAt) <= this.#options.positionLagMax) return;
+    this.#keptAt = seq;
+    await this.#backlog.keep();
+  }
+
   #handOut(outgoing: Outgoing, reached: Set<Destination>): void {
+    if ('event' in outgoing) {
+      this.#handToRoom(outgoing.event, outgoing.room, reached);
+      return;
+    }
     const seq = 'item' in outgoing ? outgoing.item.seq : outgoing.receipt.seq;
     for (const server of outgoing.to) {
       const destination = this.#backlog.destination(server);
@@ -246,6 +261,23 @@ export class Sender {
         if (destination.queued.length > this.#queuedMax(server)) this.#fallBehind(destination);
       }
     }
+  }
+
+  /** Costs a step for each server that had all before it. */
+  #handToRoom(event: EventItem, servers: ReadonlySet<ServerName>, reached: Set<Destination>): void {
+    const audience = this.#audiences.of(event.roomId, servers);
+    for (const server of audience.add(event)) {
+      const destination = this.#backlog.destination(server);
+      if (event.seq <= destination.sent) continue;
+      reached.add(destination);
+      if (destination.isBehind) this.#backlog.put(destination.miss(event, audience));
+      else destination.waitIn(audience);
+    }
+    for (const server of audience.suspects()) {
+      const destination = this.#backlog.destination(server);
+      if (destination.waitingCount > this.#queuedMax(server)) this.#fallBehind(destination);
+    }
+    audience.tidy();
   }
 
   #queuedMax(server: ServerName): number {
@@ -327,6 +359,7 @@ export class Sender {
   /** The next transaction, on disk. */
   async #begin(destination: Destination): Promise<Transaction | undefined> {
     destination.catchUp();
+    destination.gather();
     const transaction = this.#transactions.next(destination, this.#backlog.position);
     if (transaction === undefined) return undefined;
     destination.transaction = transaction;

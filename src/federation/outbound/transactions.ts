@@ -12,7 +12,7 @@ import { type EventId, type RoomId, serverOf, type ServerName, type UserId } fro
 import { isObject, type JsonObject, parseJson } from '../../event/json.js';
 import { toBase64Url } from '../../lib/base64.js';
 import { utf8 } from '../../lib/bytes.js';
-import type { Destination, MissedRoom, Transaction } from './destination.js';
+import { type Destination, type MissedRoom, newestMissed, type Transaction } from './destination.js';
 import { deviceEdus, newestDeviceEdus, presenceEdu, receiptEdus, typingEdu } from './edus.js';
 import type { SenderOptions } from './options.js';
 import type { RoomServers } from './room-servers.js';
@@ -133,7 +133,8 @@ export class Transactions {
   /** The newest of what a destination missed. It is taken off the list when the destination has it. */
   #makeUp({ server, missedRooms, missedUsers }: Destination, filling: Filling): void {
     const { accounts, options } = this.#parts;
-    for (const [roomId, missed] of missedRooms) {
+    for (const [roomId, first] of missedRooms) {
+      const missed = newestMissed(first);
       const newest = this.#newest(server, roomId, missed);
       if (filling.pdus.length > 0 && filling.pdus.length + newest.length > options.pdusMax) break;
       filling.pdus.push(...newest);
