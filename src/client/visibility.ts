@@ -227,7 +227,7 @@ export function readableRoom(home: HomeParts, roomId: string, userId: UserId): R
 /** A room that the user is joined to. @throws MatrixError 403 */
 export function joinedRoom(home: HomeParts, roomId: string, userId: UserId): RoomAccess {
   const room = clientRoom(home.engine, roomId);
-  const viewer = room && new RoomViewer(home.engine, home.engine.currentState(roomId), userId);
+  const viewer = room && new RoomViewer(home.engine, home.engine.reader.viewOf(room, room.root), userId);
   if (room === undefined || viewer?.isJoined !== true) throw forbidden(NOT_IN_ROOM);
   return { room, viewer, view: viewer.view, until: Number.POSITIVE_INFINITY };
 }

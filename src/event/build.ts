@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue } from './json.js';
 import { parsePdu } from './parse.js';
 import type { Pdu } from './pdu.js';
 import type { RoomVersionRules } from './rules.js';
-import { signEvent, type SigningKey } from './signing.js';
+import { signedEvent, type SigningKey } from './signing.js';
 
 /** What an event says before it is hashed and signed. */
 export interface EventTemplate {
@@ -50,8 +50,8 @@ export interface BuildOptions {
  */
 export function buildEvent(template: EventTemplate, options: BuildOptions): Pdu {
   const { rules, server, key } = options;
-  const json = signEvent(unsignedEvent(template, options), rules, server, key);
-  return parsePdu(json, rules);
+  const signed = signedEvent(unsignedEvent(template, options), rules, server, key);
+  return parsePdu(signed.parts.json, rules, { signed });
 }
 
 /** The event's JSON before hashes and signatures, as `make_join` gives it out. @throws as `buildEvent` */

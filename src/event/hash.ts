@@ -9,7 +9,7 @@
 
 import { hash } from 'node:crypto';
 import { fromBase64, toBase64, toBase64Url } from '../lib/base64.js';
-import { equalBytes } from '../lib/bytes.js';
+import { compareCodePoints, equalBytes } from '../lib/bytes.js';
 import { canonicalJson, canonicalKeys, canonicalString } from './canonical.js';
 import { EventBadEventIdError } from './errors.js';
 import { parseEventId, type EventId } from './ids.js';
@@ -43,6 +43,18 @@ export function takeApart(json: JsonObject, rules: HashRules): EventParts {
     members.push(`${canonicalString(key)}:${canonicalJson(json[key] as JsonValue, rules)}`);
   }
   return { json, keys, members };
+}
+
+/** The same event with one member more, or another in its place. @throws EVENT_NOT_CANONICAL */
+export function withMember(parts: EventParts, key: string, value: JsonValue, rules: HashRules): EventParts {
+  const keys = [...parts.keys];
+  const members = [...parts.members];
+  const found = keys.findIndex((known) => compareCodePoints(known, key) >= 0);
+  const at = found === -1 ? keys.length : found;
+  const replaced = keys[at] === key ? 1 : 0;
+  keys.splice(at, replaced, key);
+  members.splice(at, replaced, `${canonicalString(key)}:${canonicalJson(value, rules)}`);
+  return { json: { ...parts.json, [key]: value }, keys, members };
 }
 
 /** Does the event with its signatures take at most `limit` bytes of canonical JSON? */

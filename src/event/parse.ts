@@ -67,8 +67,17 @@ const MAX_LOOSE_INTEGER = 2n ** 63n - 1n;
 export interface ParseOptions {
   /** Its id, from a source that we trust (our store): nothing is hashed or measured. */
   readonly trustedId?: EventId;
+  /** It was built and signed just now, and is written canonically already. */
+  readonly signed?: CanonicalEvent;
   /** Its content hash did not match: what comes out is the redacted event. */
   readonly redacted?: boolean;
+}
+
+/** What an event's id and size are taken from. */
+export interface CanonicalEvent {
+  readonly parts: EventParts;
+  /** What the reference hash and the signatures cover. */
+  readonly essential: string;
 }
 
 /**
@@ -82,17 +91,14 @@ export function parsePdu(json: JsonObject, rules: RoomVersionRules, options: Par
   const fields = readFields(json, rules);
   let { trustedId } = options;
   if (trustedId === undefined) {
-    const parts = conform(json, rules);
-    trustedId = idOfParts(parts, essentialText(parts, rules), rules);
+    const parts = conform(json, rules, options.signed?.parts);
+    trustedId = idOfParts(parts, options.signed?.essential ?? essentialText(parts, rules), rules);
   }
   return assemble(options.redacted === true ? redact(json, rules) : json, fields, trustedId, rules);
 }
 
 /** An event that has been checked, with what its hashes and signatures cover. */
-export interface CheckedEvent {
-  readonly parts: EventParts;
-  /** What the reference hash and the signatures cover. */
-  readonly essential: string;
+export interface CheckedEvent extends CanonicalEvent {
   /** The Pdu, of the redacted event when `redacted`. */
   toPdu(redacted: boolean): Pdu;
 }
@@ -111,12 +117,12 @@ export function checkEvent(json: JsonObject, rules: RoomVersionRules): CheckedEv
 }
 
 /** What is asked only of events that strangers send: hashes, signatures, canonical form and size. */
-function conform(json: JsonObject, rules: RoomVersionRules): EventParts {
+function conform(json: JsonObject, rules: RoomVersionRules, known?: EventParts): EventParts {
   if (claimedContentHash(json) === undefined) {
     throw new EventBadHashesError('hashes.sha256 is missing or no base64 of 32 bytes', { field: 'hashes' });
   }
   checkSignatures(own(json, 'signatures'));
-  const parts = takeApart(json, rules);
+  const parts = known ?? takeApart(json, rules);
   if (!fitsCanonically(parts, MAX_EVENT_BYTES)) {
     throw new EventTooLargeError(`the event is larger than ${MAX_EVENT_BYTES} bytes`);
   }

@@ -8,7 +8,15 @@ import { utf8 } from '../lib/bytes.js';
 import { canonicalJson } from './canonical.js';
 import './ed25519.js';
 import { EventBadKeyError } from './errors.js';
-import { essentialText, contentHash, takeApart, type HashRules } from './hash.js';
+import {
+  contentText,
+  essentialText,
+  type EventParts,
+  type HashRules,
+  sha256,
+  takeApart,
+  withMember,
+} from './hash.js';
 import { isObject, own, type JsonObject, type JsonValue } from './json.js';
 
 export { verifySignature, verifySignaturePortable } from './ed25519.js';
@@ -63,8 +71,28 @@ export function signedJsonText(json: JsonObject): string {
  * @throws EVENT_NOT_CANONICAL
  */
 export function signEvent(json: JsonObject, rules: HashRules, server: string, key: SigningKey): JsonObject {
-  const hashed: JsonObject = { ...json, hashes: { sha256: toBase64(contentHash(json, rules)) } };
-  return withSignature(hashed, server, key, essentialText(takeApart(hashed, rules), rules));
+  return signedEvent(json, rules, server, key).parts.json;
+}
+
+/** An event that was just signed, with the canonical JSON that was made for it. */
+export interface SignedEvent {
+  readonly parts: EventParts;
+  /** What the reference hash and the signatures cover. */
+  readonly essential: string;
+}
+
+/** The same as `signEvent`, each member written once. @throws EVENT_NOT_CANONICAL */
+export function signedEvent(
+  json: JsonObject,
+  rules: HashRules,
+  server: string,
+  key: SigningKey,
+): SignedEvent {
+  const parts = takeApart(json, rules);
+  const hashed = withMember(parts, 'hashes', { sha256: toBase64(sha256(contentText(parts))) }, rules);
+  const essential = essentialText(hashed, rules);
+  const { signatures } = withSignature(hashed.json, server, key, essential);
+  return { parts: withMember(hashed, 'signatures', signatures as JsonValue, rules), essential };
 }
 
 /** The event as it is, hashes and all, with the server's signature over its redacted form added. @throws EVENT_NOT_CANONICAL */

@@ -5,6 +5,7 @@
 // anything, and only the core's writer calls it.
 
 import type { EventId, RoomId } from '../event/ids.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import { ChildlessIndex } from './childless-index.js';
 import { type CommitGroup, COUNTERS_KEY, putGroup, type RowSink } from './commit-group.js';
 import { type Database, type Location, openDatabase } from './database.js';
@@ -59,6 +60,8 @@ export const SCHEMA_VERSION = 3;
 const SCHEMA_KEY = 'schema';
 const WORK_KEY = 'work';
 const NO_VALUE = Buffer.alloc(0);
+/** Every request to a room asks for its row. */
+const ROOMS_CACHED = 2_048;
 
 /** Work that leaves the store in between: while it runs, and after a crash in it, nothing else may be done. */
 export type UnfinishedWork =
@@ -81,6 +84,9 @@ export class Store {
   readonly redacted: RedactedIndex;
   readonly childless: ChildlessIndex;
   readonly #sync: boolean;
+  /** Rows of rooms that were asked for since they were written last; empty where others write. */
+  readonly #rooms = new ClockCache<RoomId, RoomRow>(ROOMS_CACHED);
+  #hasWritten = false;
 
   private constructor(database: Database, path: string | undefined, sync: boolean) {
     this.database = database;
@@ -188,8 +194,13 @@ export class Store {
 
   /** A room's row, also of one of which nothing but outliers is known. */
   roomRow(roomId: RoomId): RoomRow | undefined {
+    const cached = this.#rooms.get(roomId);
+    if (cached !== undefined) return cached;
     const bytes = this.database.getSync(roomKey(roomId));
-    return bytes === undefined ? undefined : decodeRoom(bytes);
+    const row = bytes === undefined ? undefined : decodeRoom(bytes);
+    // What others write here would not be noticed.
+    if (row !== undefined && this.#hasWritten) this.#rooms.set(roomId, row, 1);
+    return row;
   }
 
   trace<T>(traceId: string): T | undefined {
@@ -304,7 +315,9 @@ export class Store {
    * @throws StoreWriteError when the batch could not be written (a full disk): nothing of it is there
    */
   async write(group: CommitGroup): Promise<void> {
+    this.#hasWritten = true;
     await this.#apply((rows) => putGroup(group, rows));
+    for (const { roomId } of group.rooms) this.#rooms.delete(roomId);
     this.redacted.note(group);
     this.childless.note(group);
   }
@@ -345,12 +358,14 @@ export class Store {
   /** Deletes rows in one batch: for maintenance only. */
   async deleteRows(keys: readonly Buffer[]): Promise<void> {
     await this.#apply(({ del }) => keys.forEach(del));
+    this.#rooms.clear();
   }
 
   /** Deletes all of a keyspace, not at once: for a rebuild only. */
   async clear(keyspace: Keyspace): Promise<void> {
     try {
       await this.database.clear(keyspaceRange(keyspace));
+      this.#rooms.clear();
     } catch (cause) {
       throw writeFault(cause, this.path);
     }
