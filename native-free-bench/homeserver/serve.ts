@@ -1,9 +1,12 @@
 // A homeserver as `stateroom serve` runs it, in a process of its own that ends with its parent.
 
+import { tidyHeap } from '../../src/cli/tidy-heap.js';
 import { loadConfig } from '../../src/server/config/config.js';
 import { openHomeserver } from '../../src/server/start.js';
 
 const SYNC_TIMEOUT_MS_MAX = 600_000;
+
+tidyHeap();
 
 const config = loadConfig({
   flags: {

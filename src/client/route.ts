@@ -7,6 +7,7 @@ import type { TSchema } from 'typebox';
 import type { JsonObject } from '../event/json.js';
 import type { Homeserver } from './homeserver.js';
 import type { Requester } from './requester.js';
+import type { EndSignal } from '../lib/end-signal.js';
 
 export type { Requester } from './requester.js';
 
@@ -23,7 +24,7 @@ export interface ClientRequest {
   readonly ip: string;
   readonly userAgent: string;
   /** Aborted when the client is gone or the server shuts down: long polls answer then. */
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 /** A response that is more than 200 and JSON. */

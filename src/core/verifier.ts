@@ -94,19 +94,25 @@ interface Queued {
 
 class PooledVerifier implements Verifier {
   readonly #keys: PublicKeys | undefined;
-  readonly #pool: Piscina;
+  readonly #threads: number;
+  #pool: Piscina | undefined;
   #queued: Queued[] = [];
 
   constructor(keys: PublicKeys | undefined, threads: number) {
     this.#keys = keys;
-    this.#pool = new Piscina({
+    this.#threads = threads;
+  }
+
+  /** Threads are started when there is something to verify: they take memory, and a server alone needs none. */
+  #started(): Piscina {
+    return (this.#pool ??= new Piscina({
       filename: new URL('./verify-worker.js', import.meta.url).href,
-      minThreads: threads,
-      maxThreads: threads,
+      minThreads: this.#threads,
+      maxThreads: this.#threads,
       concurrentTasksPerWorker: BATCHES_PER_WORKER,
       atomics: 'disabled',
       resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 },
-    });
+    }));
   }
 
   verify(event: Unverified): Promise<CheckedPdu | Refusal> {
@@ -149,11 +155,11 @@ class PooledVerifier implements Verifier {
   async #check(events: readonly Unverified[]): Promise<CheckedOne[]> {
     const batch = packBatch(events, this.#keys);
     const transferList = [batch.bytes.buffer as ArrayBuffer];
-    return (await this.#pool.run(batch, { transferList })) as CheckedOne[];
+    return (await this.#started().run(batch, { transferList })) as CheckedOne[];
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#pool?.destroy();
   }
 }
 

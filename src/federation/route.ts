@@ -7,6 +7,7 @@ import type { ServerName } from '../event/ids.js';
 import type { JsonObject, JsonValue } from '../event/json.js';
 import { concatBytes } from '../lib/bytes.js';
 import type { Federation } from './federation.js';
+import type { EndSignal } from '../lib/end-signal.js';
 
 /** A request of another server as a handler sees it. */
 export interface FederationRequest {
@@ -19,7 +20,7 @@ export interface FederationRequest {
   /** The body, an object; empty where there is none. */
   readonly body: JsonObject;
   /** Aborted when the caller is gone or the server shuts down. */
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 /**

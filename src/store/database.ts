@@ -32,8 +32,8 @@ export interface OpenDatabase {
   readonly path: string | undefined;
 }
 
-const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
-const CACHE_BYTES = 16 * 1024 * 1024;
+const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 /**
  * Opens the database.

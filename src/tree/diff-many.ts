@@ -299,5 +299,5 @@ function entriesOf(loader: NodeLoader, parts: readonly Part[]): LeafEntry[] {
 }
 
 function entriesIn(leaf: Leaf): LeafEntry[] {
-  return Array.from({ length: leaf.count }, (_, i) => leaf.entry(i));
+  return Array.from({ length: leaf.count }, (_, i) => leaf.passingEntry(i));
 }

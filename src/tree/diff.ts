@@ -137,7 +137,7 @@ function* entriesOf(loader: NodeLoader, nodes: readonly Node[]): Entries {
 }
 
 function* entriesIn(leaf: Leaf): Entries {
-  for (let i = 0; i < leaf.count; i++) yield leaf.entry(i);
+  for (let i = 0; i < leaf.count; i++) yield leaf.passingEntry(i);
 }
 
 function listOf(node: Node | undefined): Node[] {

@@ -226,6 +226,11 @@ export class Leaf {
     return made;
   }
 
+  /** Entry i for whoever goes through all of them: made anew, unless somebody asked for it by its key before. */
+  passingEntry(i: number): LeafEntry {
+    return this.#entries?.[i] ?? new LeafEntry(this, i);
+  }
+
   /**
    * The index of the entry with this key, or -1. Keys are compared in the bytes, without positions, so
    * that a point query on a node fresh from disk hashes no keys. They differ most often after the middle

@@ -60,7 +60,7 @@ export function* scanEntries(
         leaf.compareAt(i, after.position, after.bytes) <= 0
       )
         continue;
-      yield leaf.entry(i);
+      yield leaf.passingEntry(i);
     }
   }
 }

@@ -171,7 +171,7 @@ function entriesOfLeaf(loader: NodeLoader, plan: Plan): readonly TreeEntry[] {
   if (plan instanceof Node) {
     const content = loader.content(plan);
     assert(content.isLeaf, 'an inner node holds more than a leaf does');
-    return Array.from({ length: content.count }, (_, i) => content.entry(i));
+    return Array.from({ length: content.count }, (_, i) => content.passingEntry(i));
   }
   return gatherPlanned(plan);
 }

@@ -84,8 +84,9 @@ function mergeLeaf(leaf: Leaf, edits: readonly Edit[]): TreeEntry[] | undefined 
   let i = 0;
   for (const { position, key, tag, value } of edits) {
     let order = 1;
-    while (i < leaf.count && (order = leaf.compareAt(i, position, key)) < 0) entries.push(leaf.entry(i++));
-    const before = i < leaf.count && order === 0 ? leaf.entry(i++) : undefined;
+    while (i < leaf.count && (order = leaf.compareAt(i, position, key)) < 0)
+      entries.push(leaf.passingEntry(i++));
+    const before = i < leaf.count && order === 0 ? leaf.passingEntry(i++) : undefined;
     if (value === undefined) {
       isChanged ||= before !== undefined;
     } else if (before !== undefined && before.tag === tag && equalBytes(before.value, value)) {
@@ -95,7 +96,7 @@ function mergeLeaf(leaf: Leaf, edits: readonly Edit[]): TreeEntry[] | undefined 
       isChanged = true;
     }
   }
-  while (i < leaf.count) entries.push(leaf.entry(i++));
+  while (i < leaf.count) entries.push(leaf.passingEntry(i++));
   return isChanged ? entries : undefined;
 }
 

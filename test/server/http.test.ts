@@ -1,5 +1,6 @@
 // What the HTTP edge promises, on routes made for it.
 
+import type { EndSignal } from '../../src/lib/end-signal.js';
 import { connect } from 'node:net';
 import { Type } from 'typebox';
 import { suite } from 'uvu';
@@ -20,7 +21,7 @@ const route = (path: string, rest: Partial<Route>): Route => ({
   ...rest,
 });
 
-const waits: Array<AbortSignal> = [];
+const waits: Array<EndSignal> = [];
 const routes: readonly Route[] = [
   route('echo/:a/:b', {
     handler: ({ params, query }) => ({
@@ -265,7 +266,7 @@ test('the signal of a request is aborted when its client goes', async () => {
   const signal = await until(() => waits[before]);
   assert.is(signal.aborted, false);
   assert.is(server.app.longRequests.size, 1);
-  const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
+  const aborted = new Promise((resolve) => signal.addEventListener('abort', () => resolve(true)));
   socket.destroy();
   await aborted;
   assert.is(server.app.longRequests.size, 0);

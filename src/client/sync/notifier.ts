@@ -16,6 +16,7 @@ import type { Engine } from '../../engine/engine.js';
 import { Follower } from '../../engine/follower.js';
 import type { RoomId, UserId } from '../../event/ids.js';
 import { isRemoval } from '../../event/internal.js';
+import type { EndSignal } from '../../lib/end-signal.js';
 import type { Pdu } from '../../event/pdu.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
@@ -80,20 +81,25 @@ export class Listener {
    * Resolves at once if the listener was woken since it was made or since it last waited.
    * @returns false when the time is over, the signal aborted or the server closes, true when there may be something to tell
    */
-  async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#isWoken && !this.#isEnded && timeoutMs > 0 && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, timeoutMs);
-        signal.addEventListener('abort', done);
-        this.#onWake = done;
-        function done(): void {
-          clearTimeout(timer);
-          signal.removeEventListener('abort', done);
-          resolve();
-        }
-      });
-      this.#onWake = undefined;
+  wait(timeoutMs: number, signal: EndSignal): Promise<boolean> {
+    if (this.#isWoken || this.#isEnded || timeoutMs <= 0 || signal.aborted) {
+      return Promise.resolve(this.#taken(signal));
     }
+    return new Promise<boolean>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#onWake = undefined;
+        resolve(this.#taken(signal));
+      };
+      const timer = setTimeout(done, timeoutMs);
+      signal.addEventListener('abort', done);
+      this.#onWake = done;
+    });
+  }
+
+  /** Is there something to tell to somebody who is there? Asked once for each time that it is woken. */
+  #taken(signal: EndSignal): boolean {
     const isWoken = this.#isWoken;
     this.#isWoken = false;
     return isWoken && !this.#isEnded && !signal.aborted;

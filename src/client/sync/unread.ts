@@ -107,7 +107,8 @@ export class UnreadCounts {
         });
       }
     }
-    this.#kept.set(name, { rulesName: rules.name, mark, threadMarks, to, byThread }, 1);
+    const counted = { mark, to, threadMarks: orNone(threadMarks), byThread: orNone(byThread) };
+    this.#kept.set(name, { rulesName: rules.name, ...counted }, 1);
     return byThread;
   }
 
@@ -228,4 +229,11 @@ function pushView(pdu: Pdu): JsonObject {
     content: pdu.content,
     ...(pdu.stateKey === undefined ? {} : { state_key: pdu.stateKey }),
   };
+}
+
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+
+/** One empty map for all: most have read everything. */
+function orNone<Value>(map: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
+  return map.size === 0 ? NOTHING : map;
 }

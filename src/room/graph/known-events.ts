@@ -88,7 +88,7 @@ function mayChange(event: KnownEvent): boolean {
 }
 
 /** What parsed events may take in memory, about, beside the pending ones. */
-const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+const CACHE_BYTES_MAX = 20 * 1024 * 1024;
 /** What a parsed event takes, about: its objects, and its text some times over. */
 const EVENT_OVERHEAD_BYTES = 1_500;
 const PARSED_FACTOR = 3;

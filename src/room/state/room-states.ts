@@ -52,13 +52,14 @@ export type StateEvent = Pick<Pdu, 'type' | 'content' | 'eventId'>;
 const SLICE_KEYS = 1_000;
 
 /** Tree keys are two hashes to make; those of recent lookups are kept. Entries of each kind. */
-const KEYS_CACHED_MAX = 65_536;
+const MEMBERS_CACHED_MAX = 32_768;
+const OTHERS_CACHED_MAX = 4_096;
 
 /** Tree keys by name. Those looked up most have a name already: members, and types that stand alone. */
 class KeyCache {
-  readonly #members = new ClockCache<string, TreeKey>(KEYS_CACHED_MAX);
-  readonly #lone = new ClockCache<string, TreeKey>(KEYS_CACHED_MAX);
-  readonly #others = new ClockCache<string, TreeKey>(KEYS_CACHED_MAX);
+  readonly #members = new ClockCache<string, TreeKey>(MEMBERS_CACHED_MAX);
+  readonly #lone = new ClockCache<string, TreeKey>(OTHERS_CACHED_MAX);
+  readonly #others = new ClockCache<string, TreeKey>(OTHERS_CACHED_MAX);
 
   get(type: string, stateKey: string): TreeKey {
     if (type === MEMBER_TYPE) return keyIn(this.#members, stateKey, type, stateKey);

@@ -262,7 +262,7 @@ export const SETTINGS: readonly Setting[] = [
   {
     key: 'caches.node_bytes',
     kind: 'number',
-    fallback: 64 * 1024 * 1024,
+    fallback: 32 * 1024 * 1024,
     doc: 'Memory for nodes of state trees.',
     fault: wholeBetween(1024 * 1024, 1024 * 1024 * 1024 * 1024),
   },

@@ -14,11 +14,11 @@ export class Connections {
   constructor(server: Server) {
     server.on('connection', (socket: Socket) => {
       this.#busy.set(socket, 0);
-      socket.once('close', () => this.#busy.delete(socket));
+      socket.on('close', () => this.#busy.delete(socket));
     });
     server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
       this.#count(socket, 1);
-      response.once('close', () => this.#count(socket, -1));
+      response.on('close', () => this.#count(socket, -1));
     });
   }
 

@@ -16,6 +16,7 @@ import { parseXMatrix } from '../../federation/identity/x-matrix.js';
 import { type FederationRequest, type FederationRoute, Octets } from '../../federation/route.js';
 import type { LongRequests } from './long-requests.js';
 import { networkOf, type RateLimits } from './rate-limits.js';
+import type { EndSignal } from '../../lib/end-signal.js';
 
 export interface FederationMountParts {
   readonly federation: Federation;
@@ -103,9 +104,9 @@ class ServerRequest implements FederationRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string | readonly string[]>>;
   readonly body: JsonObject;
-  readonly #signalOf: () => AbortSignal;
+  readonly #signalOf: () => EndSignal;
 
-  constructor(request: FastifyRequest, origin: ServerName, body: JsonObject, signalOf: () => AbortSignal) {
+  constructor(request: FastifyRequest, origin: ServerName, body: JsonObject, signalOf: () => EndSignal) {
     this.origin = origin;
     this.params = request.params as Record<string, string>;
     this.query = request.query as Record<string, string | string[]>;
@@ -113,7 +114,7 @@ class ServerRequest implements FederationRequest {
     this.#signalOf = signalOf;
   }
 
-  get signal(): AbortSignal {
+  get signal(): EndSignal {
     return this.#signalOf();
   }
 }

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { JsonObject } from '../../event/json.js';
 import type { AuthenticatedRequest, Requester } from '../../client/route.js';
+import type { EndSignal } from '../../lib/end-signal.js';
 
 export class HandledRequest implements AuthenticatedRequest {
   readonly params: Readonly<Record<string, string>>;
@@ -11,14 +12,14 @@ export class HandledRequest implements AuthenticatedRequest {
   readonly requester: Requester | undefined;
   readonly ip: string;
   readonly userAgent: string;
-  readonly #signalOf: () => AbortSignal;
+  readonly #signalOf: () => EndSignal;
 
   /** @param signalOf makes the signal when somebody asks for it: most handlers do not */
   constructor(
     request: FastifyRequest,
     body: JsonObject,
     requester: Requester | undefined,
-    signalOf: () => AbortSignal,
+    signalOf: () => EndSignal,
   ) {
     this.params = request.params as Record<string, string>;
     this.query = request.query as Record<string, string | string[]>;
@@ -29,7 +30,7 @@ export class HandledRequest implements AuthenticatedRequest {
     this.#signalOf = signalOf;
   }
 
-  get signal(): AbortSignal {
+  get signal(): EndSignal {
     return this.#signalOf();
   }
 
