@@ -9,7 +9,7 @@
 //
 // Source: client-server API, "Refreshing access tokens", "Relationship between access tokens and devices".
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { InternalRecord } from '../core/internal.js';
 import type { UserId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
@@ -69,7 +69,7 @@ interface FoundToken {
 
 /** The key of a token's record: SHA-256, URL-safe base64. */
 function hashOfToken(token: string): string {
-  return toBase64Url(createHash('sha256').update(token).digest());
+  return toBase64Url(hash('sha256', token, 'buffer'));
 }
 
 export class Tokens {
