@@ -54,7 +54,15 @@ export class InternalRooms {
    * @returns the seq of the last, when all are on disk
    */
   async write(records: readonly InternalRecord[]): Promise<number> {
-    const seqs = await Promise.all(records.map((record) => this.#write(record)));
+    const written: Promise<number>[] = [];
+    try {
+      for (const record of records) written.push(this.#write(record));
+    } catch (error) {
+      // The store cannot be read, as when it is closed beneath: what was handed over ends in the same way.
+      await Promise.allSettled(written);
+      throw error;
+    }
+    const seqs = await Promise.all(written);
     return seqs.at(-1) ?? 0;
   }
 

@@ -227,12 +227,6 @@ function versionPrefix(roomNumber: number, names: readonly string[], room = 0): 
   return prefix;
 }
 
-/**
- * Places of a durable queue below this one its owner may choose, and write anew: slots rather than a queue. All others
- * are given out by the writer.
- */
-export const CHOSEN_PLACES_END = 1_024;
-
 /** A row of a durable queue. */
 export function queueKey(name: string, position: number): Buffer {
   const bytes = utf8(name);

@@ -17,14 +17,7 @@ import { idOfValue } from '../../room/state/value.js';
 import { type CheckedNodes, checkNodes, type StoreProblem } from '../../store/check-nodes.js';
 import { COUNTERS_KEY } from '../../store/commit-group.js';
 import { FrozenStore } from '../../store/frozen.js';
-import {
-  CHOSEN_PLACES_END,
-  keyspaceRange,
-  metaKey,
-  nameOfKey,
-  numberOfKey,
-  queueRange,
-} from '../../store/keys.js';
+import { keyspaceRange, metaKey, nameOfKey, numberOfKey, queueRange } from '../../store/keys.js';
 import { type Counters, decodeRoom, decodeValue, NO_COUNTERS } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import { parseLeaf, valueEnd, valueStart } from '../../tree/codec.js';
@@ -244,8 +237,7 @@ async function checkCounters(
 async function lastNumber(rows: StoredRows, keyspace: 'events' | 'nodes' | 'queues'): Promise<number> {
   let last = 0;
   for await (const key of rows.frozen.keys(keyspaceRange(keyspace))) last = Math.max(last, numberOfKey(key));
-  // What owners of queues chose themselves says nothing of what was given out.
-  return keyspace === 'queues' && last < CHOSEN_PLACES_END ? 0 : last;
+  return last;
 }
 
 async function lastRoomNumber(rows: StoredRows): Promise<number> {
