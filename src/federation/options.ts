@@ -16,6 +16,8 @@ export interface FederationOptions {
   readonly candidatesTimeoutMs: number;
   /** Bytes of a room's whole state. */
   readonly stateBytesMax: number;
+  /** Are rooms joined without their members first, which are fetched later? */
+  readonly partialJoins: boolean;
 
   // Servers that fail.
   /** How long a server is left alone after its first failure; doubled with each more. */
@@ -44,6 +46,7 @@ export const FEDERATION_OPTIONS: FederationOptions = {
   templateTimeoutMs: 15_000,
   candidatesTimeoutMs: 120_000,
   stateBytesMax: 256 * 1024 * 1024,
+  partialJoins: true,
   backoffMs: 1_000,
   backoffDoublings: 16,
   trustedKeyServers: [],

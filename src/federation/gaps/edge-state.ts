@@ -100,6 +100,7 @@ async function fetchClaimed(
 ): Promise<ReadonlySet<EventId>> {
   const { engine, remote, options } = parts;
   const lacking = new Set([...all].filter((id) => !engine.graph.isKnown(id)));
+  parts.observer?.claimed(all.size, all.size - lacking.size);
   if (lacking.size === 0) return new Set();
   const isWhole = lacking.size * 2 > all.size || lacking.size > options.singleEventsMax;
   if (!isWhole) return fetchSingly(parts, effort, { roomId, rules }, lacking, server);

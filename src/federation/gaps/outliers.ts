@@ -9,6 +9,7 @@ import type { KeyRing } from '../identity/key-ring.js';
 import type { FederationLog } from '../parts.js';
 import type { Effort } from './effort.js';
 import { bytesOf, ranks } from './fetched-events.js';
+import type { FetchObserver } from './fetch-observer.js';
 
 export interface OutlierParts {
   readonly engine: Engine;
@@ -16,6 +17,7 @@ export interface OutlierParts {
   readonly log: FederationLog;
   /** Is the event one that must not be taken in again, whoever gives it? */
   readonly isGivenUp: (eventId: EventId) => boolean;
+  readonly observer?: FetchObserver;
 }
 
 /** What is there afterwards. */
@@ -27,7 +29,7 @@ export interface TakenOutliers {
 }
 
 export async function takeOutliers(
-  { engine, keyRing, log, isGivenUp }: OutlierParts,
+  { engine, keyRing, log, isGivenUp, observer }: OutlierParts,
   effort: Effort,
   events: ReadonlyMap<EventId, Pdu>,
   from: ServerName,
@@ -65,6 +67,9 @@ export async function takeOutliers(
         'an event of a state was refused',
       );
     }
+    observer?.taken(
+      verdicts.filter(({ verdict }) => verdict === 'accepted' || verdict === 'rejected').length,
+    );
     // A verdict without an id is one of form: whoever is not known now was refused.
     for (const { eventId } of granted) if (!isKnown(eventId)) dropped.add(eventId);
     if (granted.length < ready.length) break;
