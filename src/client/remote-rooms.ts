@@ -72,7 +72,7 @@ export async function reachedBy(home: Homeserver, roomId: RoomId): Promise<Feder
   await accounts.memberships.caughtUp();
   if (accounts.memberships.isServerIn(roomId)) return undefined;
   // What is known of a room that all of us left is old; if it was ours alone it is all there is.
-  const isEmpty = engine.currentState(roomId).joined === 0;
+  const isEmpty = engine.currentState(roomId).joined === 0 && room.isPartial !== true;
   return isEmpty && accounts.outside.usersOf(roomId).size === 0 ? undefined : federation;
 }
 

@@ -251,7 +251,7 @@ test('rooms are completed a few at once, the one that waits longest first', asyn
     assert.is(most, 2);
     scene.assertWhole();
   } finally {
-    await net.close();
+    await scene.close();
   }
 });
 

@@ -3,9 +3,13 @@
 // The residents are whole homeservers; what the script says happens to requests of the joining server, by resident
 // and by what is asked: lost, hanging, refused, or answered with something else than the truth.
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { EventId, RoomId, UserId } from '../../../src/event/ids.js';
+import type { EventId, RoomId, ServerName, UserId } from '../../../src/event/ids.js';
 import { isArray, type JsonObject, own } from '../../../src/event/json.js';
+import type { TestUser } from '../../client/harness.js';
 import type { Fault } from '../faults.js';
 import { Person, PUBLIC, v3 } from '../membership/people.js';
 import { type Network, network, type NetworkOptions, type Site } from '../network.js';
@@ -42,33 +46,46 @@ export class Script {
   }
 }
 
+export interface SceneOptions extends Omit<NetworkOptions, 'folder'> {
+  /** Of b.test, beside Bob. */
+  readonly members?: number;
+  /** What the room is made of beside what all rooms are. */
+  readonly room?: object;
+  /** Servers have folders, and can be started again. */
+  readonly isOnDisk?: boolean;
+}
+
 /** Alice joins, from a.test; Bob, at b.test, made the room; the people of further servers are in it. */
 export class Scene {
   readonly net: Network;
   readonly script: Script;
-  readonly alice: Person;
   readonly bob: Person;
   /** One of each further server. */
   readonly others: readonly Person[];
   readonly roomId: RoomId;
+  readonly #alice: TestUser;
+  readonly #folder: string | undefined;
 
-  private constructor(net: Network, script: Script, people: readonly Person[], roomId: RoomId) {
+  private constructor(
+    { net, folder }: { readonly net: Network; readonly folder: string | undefined },
+    script: Script,
+    people: readonly Person[],
+    roomId: RoomId,
+  ) {
     const [alice, bob, ...others] = people;
     assert.ok(alice && bob);
     this.net = net;
+    this.#folder = folder;
     this.script = script;
-    this.alice = alice;
+    this.#alice = alice.user;
     this.bob = bob;
     this.others = others;
     this.roomId = roomId;
   }
 
-  /** @param members of b.test, beside Bob */
-  static async open(
-    { members = 3, ...options }: NetworkOptions & { readonly members?: number } = {},
-    room: object = {},
-  ): Promise<Scene> {
-    const net = await network({ servers: 3, ...options });
+  static async open({ members = 3, room = {}, isOnDisk, ...options }: SceneOptions = {}): Promise<Scene> {
+    const folder = isOnDisk === true ? mkdtempSync(join(tmpdir(), 'stateroom-resync-')) : undefined;
+    const net = await network({ servers: 3, ...options, ...(folder === undefined ? {} : { folder }) });
     const names = ['alice', 'bob', 'carol', 'dave', 'erin'];
     const people: Person[] = [];
     for (const i of net.sites.keys()) people.push(await Person.at(net, i, names[i] ?? `user${i}`));
@@ -84,24 +101,41 @@ export class Scene {
       await net.settle();
       net.advance(1_000);
     }
-    return new Scene(net, new Script(net, net.site(0).name), people, roomId);
+    return new Scene({ net, folder }, new Script(net, net.site(0).name), people, roomId);
   }
 
-  static async play(
-    options: NetworkOptions & { readonly members?: number },
-    scene: (scene: Scene) => Promise<void>,
-  ): Promise<void> {
+  static async play(options: SceneOptions, scene: (scene: Scene) => Promise<void>): Promise<void> {
     const opened = await Scene.open(options);
     try {
       await scene(opened);
     } finally {
-      await opened.net.close();
+      await opened.close();
     }
+  }
+
+  async close(): Promise<void> {
+    await this.net.close();
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Alice, at the joining server as it runs now. */
+  get alice(): Person {
+    return new Person(this.net, this.site, this.#alice);
+  }
+
+  /** Somebody else of the joining server. */
+  person(name: string): Promise<Person> {
+    return Person.at(this.net, 0, name);
+  }
+
+  /** The joining server's. */
+  get name(): ServerName {
+    return 'a.test' as ServerName;
   }
 
   /** The joining server as it runs now. */
   get site(): Site {
-    return this.net.site('a.test');
+    return this.net.site(this.name);
   }
 
   get engine() {
@@ -130,6 +164,8 @@ export class Scene {
   async until(holds: () => boolean, stepMs = 10_000, steps = 100): Promise<void> {
     for (let step = 0; step < steps; step++) {
       await this.net.settle();
+      // What reads a disk takes its time, and nobody else's.
+      while (this.progress?.state === 'completing') await this.net.settle();
       if (holds()) return;
       this.net.advance(stepMs);
     }
