@@ -8,6 +8,7 @@
 import type { RoomId } from '../event/ids.js';
 import { type JsonObject, own } from '../event/json.js';
 import type { Federation } from '../federation/federation.js';
+import type { Membership } from '../room/state/value.js';
 import { forbidden, MatrixError, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { changeMembership, NobodyLetsInError } from './membership-change.js';
@@ -50,18 +51,32 @@ async function enterBy(
   if (!isIn) await joinHere(request, home, room);
 }
 
-/** Joins a room that this server is in; by another server where only that can let the user in. */
+/**
+ * Joins a room that this server is in; by another server where only that can let the user in, or can tell whether the
+ * user may come in: of a room whose state is not all known, an invitation may not be known either.
+ */
 async function joinHere(request: AuthenticatedRequest, home: Homeserver, room: NamedRoom): Promise<void> {
   const { userId } = request.user;
+  const { roomId } = room;
   const extra = reasonOf(request);
   try {
-    await changeMembership(home, request.user, room.roomId, { target: userId, membership: 'join', extra });
+    await changeMembership(home, request.user, roomId, { target: userId, membership: 'join', extra });
+    // Where the room said nothing of the user before, what they were told outside of it was kept.
+    await home.accounts.outside.remove(userId, roomId);
   } catch (error) {
-    const { federation } = home;
-    if (!(error instanceof NobodyLetsInError) || federation === undefined) throw error;
-    const via = [...room.via, ...federation.roomServers.serversOf(room.roomId)];
+    const { federation, engine } = home;
+    const mayOthersKnow =
+      error instanceof NobodyLetsInError ||
+      (error instanceof MatrixError && error.status === 403 && engine.partial.isPartial(roomId));
+    if (federation === undefined || !mayOthersKnow) throw error;
+    const residents = [
+      ...federation.roomServers.serversOf(roomId),
+      ...(engine.partial.serversIn(roomId) ?? []),
+    ];
     const content = { ...home.accounts.profiles.memberFields(userId), ...extra };
-    await asked(() => federation.membership.join({ roomId: room.roomId, via, userId, content }));
+    await asked(() =>
+      federation.membership.join({ roomId, via: [...room.via, ...residents], userId, content }),
+    );
   }
 }
 
@@ -136,6 +151,11 @@ function about(request: AuthenticatedRequest, home: Homeserver) {
   return { view, target, membership: view.membership(target), extra: reasonOf(request) };
 }
 
+/** Does the room not say what a user is in it, as its state is not all known? Then the rules decide once it is. */
+function isUntold({ engine }: Homeserver, roomId: RoomId, membership: Membership | undefined): boolean {
+  return membership === undefined && engine.partial.isPartial(roomId);
+}
+
 async function invite(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   if (own(request.body, 'user_id') === undefined && own(request.body, 'medium') !== undefined) {
     throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server invites by user id only.');
@@ -149,8 +169,9 @@ async function invite(request: AuthenticatedRequest, home: Homeserver): Promise<
 
 async function kick(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const { view, target, membership, extra } = about(request, home);
+  const isThere = membership === 'join' || membership === 'invite' || membership === 'knock';
   // Of a banned user it would lift the ban.
-  if (membership !== 'join' && membership !== 'invite' && membership !== 'knock') {
+  if (!isThere && !isUntold(home, view.roomId, membership)) {
     throw forbidden(`${target} is not in the room.`);
   }
   await changeMembership(home, request.user, view.roomId, { target, membership: 'leave', extra });
@@ -165,7 +186,9 @@ async function ban(request: AuthenticatedRequest, home: Homeserver): Promise<Jso
 
 async function unban(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const { view, target, membership, extra } = about(request, home);
-  if (membership !== 'ban') throw new MatrixError(403, 'M_BAD_STATE', `${target} is not banned.`);
+  if (membership !== 'ban' && !isUntold(home, view.roomId, membership)) {
+    throw new MatrixError(403, 'M_BAD_STATE', `${target} is not banned.`);
+  }
   await changeMembership(home, request.user, view.roomId, { target, membership: 'leave', extra });
   return {};
 }

@@ -192,6 +192,16 @@ export class Scene {
     assert.equal([...this.engine.partial.incomplete()], []);
   }
 
+  /** Bob's server hears of all that was said here, whoever it was sent to. */
+  async share(roomId: RoomId = this.roomId): Promise<void> {
+    const { engine } = this.bob.site.harness.home;
+    const room = this.engine.store.room(roomId);
+    for await (const [, seq] of this.engine.store.timeline(room?.number ?? 0, {})) {
+      const bytes = this.engine.store.event(seq)?.bytes;
+      if (bytes !== undefined) await engine.receive(bytes, { from: this.name });
+    }
+  }
+
   /** Is something said in the joining server's log? */
   hasLogged(text: string): boolean {
     return this.site.logged.some((line) => line.includes(text));
