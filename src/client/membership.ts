@@ -7,12 +7,12 @@
 
 import type { RoomId } from '../event/ids.js';
 import { type JsonObject, own } from '../event/json.js';
-import type { Federation } from '../federation/federation.js';
 import type { Membership } from '../room/state/value.js';
 import { forbidden, MatrixError, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
-import { changeMembership, NobodyLetsInError } from './membership-change.js';
-import { asked, namedRoom, type NamedRoom, outsidePlace, reachedBy } from './remote-rooms.js';
+import { joinRoom } from './join-room.js';
+import { changeMembership } from './membership-change.js';
+import { asked, namedRoom, outsidePlace, reachedBy } from './remote-rooms.js';
 import { bodyText, param, userIdOf } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { clientRoom, joinedRoom, NOT_IN_ROOM, type RoomViewer, viewerOf } from './visibility.js';
@@ -22,72 +22,19 @@ function reasonOf(request: AuthenticatedRequest): JsonObject {
   return reason === undefined ? {} : { reason };
 }
 
-async function join(
-  request: AuthenticatedRequest,
-  home: Homeserver,
-  room: NamedRoom,
-): Promise<{ readonly room_id: RoomId }> {
-  const { userId } = request.user;
-  const { roomId } = room;
-  const federation = await reachedBy(home, roomId);
-  if (federation !== undefined) {
-    await enterBy(federation, request, home, room);
-  } else if (home.engine.currentState(roomId).membership(userId) !== 'join') {
-    await joinHere(request, home, room);
-  }
-  return { room_id: roomId };
-}
-
-/** Joins by another server; whoever was waited for may have brought the room meanwhile. */
-async function enterBy(
-  federation: Federation,
-  request: AuthenticatedRequest,
-  home: Homeserver,
-  room: NamedRoom,
-): Promise<void> {
-  const { userId } = request.user;
-  const content = { ...home.accounts.profiles.memberFields(userId), ...reasonOf(request) };
-  const isIn = await asked(() => federation.membership.join({ ...room, userId, content }));
-  if (!isIn) await joinHere(request, home, room);
-}
-
-/**
- * Joins a room that this server is in; by another server where only that can let the user in, or can tell whether the
- * user may come in: of a room whose state is not all known, an invitation may not be known either.
- */
-async function joinHere(request: AuthenticatedRequest, home: Homeserver, room: NamedRoom): Promise<void> {
-  const { userId } = request.user;
-  const { roomId } = room;
-  const extra = reasonOf(request);
-  try {
-    await changeMembership(home, request.user, roomId, { target: userId, membership: 'join', extra });
-    // Where the room said nothing of the user before, what they were told outside of it was kept.
-    await home.accounts.outside.remove(userId, roomId);
-  } catch (error) {
-    const { federation, engine } = home;
-    const mayOthersKnow =
-      error instanceof NobodyLetsInError ||
-      (error instanceof MatrixError && error.status === 403 && engine.partial.isPartial(roomId));
-    if (federation === undefined || !mayOthersKnow) throw error;
-    const residents = [
-      ...federation.roomServers.serversOf(roomId),
-      ...(engine.partial.serversIn(roomId) ?? []),
-    ];
-    const content = { ...home.accounts.profiles.memberFields(userId), ...extra };
-    await asked(() =>
-      federation.membership.join({ roomId, via: [...room.via, ...residents], userId, content }),
-    );
-  }
-}
-
 async function joinByName(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  return join(request, home, await namedRoom(home, request, param(request, 'roomIdOrAlias')));
+  return joinRoom(
+    home,
+    request.user,
+    await namedRoom(home, request, param(request, 'roomIdOrAlias')),
+    reasonOf(request),
+  );
 }
 
 async function joinById(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const roomId = param(request, 'roomId');
   if (!roomId.startsWith('!')) throw notFound('There is no such room on this server.');
-  return join(request, home, await namedRoom(home, request, roomId));
+  return joinRoom(home, request.user, await namedRoom(home, request, roomId), reasonOf(request));
 }
 
 async function knock(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {

@@ -229,26 +229,31 @@ export class Resyncs {
       if (await this.#isMoot(resync.base)) return await this.#giveUp(resync.base);
       const outcome = await resync.round(signal);
       if (outcome !== undefined) await this.#done(resync, outcome);
-      else if (!signal.aborted) await this.#failed(resync);
+      else if (!signal.aborted) await this.#failed(task);
     } catch (cause) {
       const error = toError(cause);
-      if (error instanceof StateroomError && FATAL_CODES.has(error.code)) throw error;
+      if (error instanceof StateroomError && FATAL_CODES.has(error.code)) {
+        this.#postpone(task);
+        throw error;
+      }
       resync.lastError = error.message;
-      await this.#failed(resync, error);
+      await this.#failed(task, error);
     } finally {
-      this.#postpone(task);
+      task.abort = undefined;
+      task.endedAt = this.#parts.now();
+      // Whether it is needed any more is seen at once.
+      if (signal.aborted) task.dueAt = task.endedAt;
       this.#pump();
     }
   }
 
+  /** When the next round begins. */
   #postpone(task: Task): void {
     const { now, random } = this.#parts;
     const { retryMs, retryMsMax } = this.#options;
     const doublings = Math.min(30, Math.max(0, task.resync.attempts - 1));
     const waitMs = Math.min(retryMsMax, retryMs * 2 ** doublings) * (0.8 + 0.4 * random());
-    task.abort = undefined;
-    task.endedAt = now();
-    task.dueAt = task.isAsked ? task.endedAt : task.endedAt + waitMs;
+    task.dueAt = task.isAsked ? now() : Math.ceil(now() + waitMs);
     task.isAsked = false;
   }
 
@@ -268,13 +273,16 @@ export class Resyncs {
     if (kind === 'join') await onCompleted(roomId);
   }
 
-  async #failed({ base, attempts, lastError }: Resync, error?: Error): Promise<void> {
+  async #failed(task: Task, error?: Error): Promise<void> {
     const { log, accounts } = this.#parts;
+    const { base, attempts, lastError } = task.resync;
     const { roomId, eventId, kind, sinceTs } = base;
     this.#roundsFailed++;
+    this.#postpone(task);
+    const how = { attempts, since: sinceTs, next_try: task.dueAt, reason: lastError };
     const err = error === undefined ? {} : { err: error };
     log.warn(
-      { room: roomId, event: eventId, kind, attempts, since: sinceTs, reason: lastError, ...err },
+      { room: roomId, event: eventId, kind, ...how, ...err },
       'the state of a room could not be completed; it is tried again',
     );
     // Somebody threw the last of us out, and nobody says that it does not count.

@@ -32,7 +32,7 @@ async function recover(scene: Scene, when: string): Promise<void> {
     room !== undefined && scene.engine.currentState(roomId).membership(scene.alice.userId) === 'join';
   // Either there is no room, or one with a record of what it lacks, or all of it.
   const lacks = [...scene.engine.partial.incomplete()].length;
-  if (isIn) assert.is(lacks, room.isPartial === true ? 1 : 0, when);
+  if (isIn) assert.is(lacks, room.isPartial ? 1 : 0, when);
   else assert.is(lacks, 0, when);
   net.advance(60_000);
   if (!isIn) await scene.join();
@@ -60,7 +60,7 @@ async function crashAtRequest(at: number): Promise<boolean> {
         script.on(site, '*', at % 2 === 0 ? DROP : { kind: 'drop-answer' });
     };
     await scene.join().catch(() => undefined);
-    await scene.net.settle().catch(() => undefined);
+    await ended(scene, () => isDown);
     if (isDown) await recover(scene, `request ${at}`);
     else scene.assertWhole();
   });
@@ -71,12 +71,11 @@ async function crashAtRequest(at: number): Promise<boolean> {
 async function crashAfterWrite(at: number): Promise<boolean> {
   let isDown = false;
   await Scene.play(OPTIONS, async (scene) => {
-    const { engine, roomId } = scene;
+    const { engine } = scene;
     fillDiskAfter(engine.store, at);
     await scene.join().catch(() => undefined);
-    await scene.net.settle().catch(() => undefined);
-    const isWhole = engine.partial.joinOf(roomId)?.completed !== undefined;
-    isDown = !isWhole || (await cannotWrite(scene));
+    await ended(scene, () => engine.core.writer.failure !== undefined);
+    isDown = engine.core.writer.failure !== undefined;
     if (isDown) await recover(scene, `write ${at}`);
     else scene.assertWhole();
     // What it writes as it ends may be one too many.
@@ -85,11 +84,11 @@ async function crashAfterWrite(at: number): Promise<boolean> {
   return isDown;
 }
 
-async function cannotWrite({ engine }: Scene): Promise<boolean> {
-  return engine.core.writer.idle().then(
-    () => false,
-    () => true,
-  );
+/** Waits until it is down, or the room is whole and nothing more happens. */
+async function ended(scene: Scene, isDown: () => boolean): Promise<void> {
+  const isWhole = (): boolean => scene.engine.partial.joinOf(scene.roomId)?.completed !== undefined;
+  do await scene.net.settle().catch(() => undefined);
+  while (!isDown() && !isWhole());
 }
 
 test('it ends after each write in turn', async () => {
