@@ -6,16 +6,19 @@ import type { Findings } from '../report/report.js';
 import { temporaryFolder } from '../stores.js';
 import { measureFullJoin } from './full-join.js';
 import { measureInbound } from './inbound.js';
+import { measureRejoin } from './rejoin.js';
 
 export async function measureFederation(context: BenchContext): Promise<Findings> {
   const { path, remove } = await temporaryFolder();
   try {
     const inbound = await measureInbound(context, path);
     const join = await measureFullJoin(context, path);
+    const rejoin = await measureRejoin(context);
+    const all = [join, rejoin, inbound];
     return {
       series: [],
-      targets: [...join.targets, ...inbound.targets],
-      remarks: [...join.remarks, ...inbound.remarks],
+      targets: all.flatMap(({ targets }) => targets),
+      remarks: all.flatMap(({ remarks }) => remarks),
     };
   } finally {
     await remove();

@@ -93,7 +93,8 @@ export class Completion {
   readonly #judge: Judge;
   /** The room as it was, and becomes, on the whole state. */
   readonly #room: Room;
-  readonly #given: RootRef;
+  readonly #giving: Generator<void, RootRef>;
+  #given: RootRef | undefined;
   /** Events that are still to be gone through, in their order. */
   #left: number[];
   readonly #seen = new Set<number>();
@@ -122,7 +123,7 @@ export class Completion {
     const resolver = new StateResolver(store, this.#revised, (id, stored) => writer.keepTrace(id, stored));
     this.#judge = new Judge(this.#revised, rooms, resolver);
     this.#room = room.rewound(this.#revised, resolver);
-    this.#given = wholeRoot(room, whole.entries);
+    this.#giving = wholeRoot(room, whole.entries);
     this.#left = [...seqs];
     this.#recorded = recorded;
   }
@@ -132,6 +133,10 @@ export class Completion {
    * @throws CORE_STATE_REFUSED, ROOM_RESOLUTION_TOO_LARGE
    */
   async prepare(): Promise<void> {
+    while (this.#given === undefined) {
+      this.#give();
+      await nextTurn();
+    }
     do {
       this.#step(TURN_EVENTS);
       await nextTurn();
@@ -169,7 +174,14 @@ export class Completion {
     return { seq, room, revised, verdicts, corrected: correctedKeys(room, before, room.current().root) };
   }
 
+  /** Another slice of the whole state. */
+  #give(): void {
+    const step = this.#giving.next();
+    if (step.done === true) this.#given = step.value;
+  }
+
   #step(events: number): void {
+    while (this.#given === undefined) this.#give();
     for (let done = 0; done < events; done++) {
       let seq = this.#left.shift();
       if (seq === undefined) {
@@ -259,7 +271,7 @@ export class Completion {
 const NO_BYTES = new Uint8Array();
 
 /** The whole state, made from the current one, with which it shares what has not changed. */
-function wholeRoot(room: Room, entries: ReadonlyMap<EventId, StateUpdate>): RootRef {
+function wholeRoot(room: Room, entries: ReadonlyMap<EventId, StateUpdate>): Generator<void, RootRef> {
   const { root } = room.current();
   const updates = new Map<string, StateUpdate>();
   const has = new Set<EventId>();
@@ -268,7 +280,7 @@ function wholeRoot(room: Room, entries: ReadonlyMap<EventId, StateUpdate>): Root
     else updates.set(keyOf(type, stateKey), { type, stateKey, event: undefined });
   }
   for (const [id, entry] of entries) if (!has.has(id)) updates.set(keyOf(entry.type, entry.stateKey), entry);
-  return room.states.update(root, updates.values());
+  return room.states.updateInSlices(root, updates.values());
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventId, RoomId } from '../event/ids.js';
+import { Turns } from '../lib/turns.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
 import { keyOf } from '../room/resolution/keys.js';
 import type { StateUpdate } from '../room/state/room-states.js';
@@ -47,8 +48,8 @@ const MISSING_NAMED_MAX = 20;
 
 export class Completions {
   readonly #parts: CompletionsParts;
-  /** By room: one at a time. */
-  readonly #running = new Map<RoomId, Promise<unknown>>();
+  /** One at a time in each room. */
+  readonly #turns = new Turns<RoomId>();
 
   constructor(parts: CompletionsParts) {
     this.#parts = parts;
@@ -65,16 +66,7 @@ export class Completions {
     if (event === undefined) {
       throw new StateIncompleteError(`${eventId} is not known`, { event_id: eventId });
     }
-    const { roomId } = event.pdu;
-    const before = this.#running.get(roomId) ?? Promise.resolve();
-    const running = before.then(() => this.#complete(eventId, ids));
-    const settled = running.catch(() => undefined);
-    this.#running.set(roomId, settled);
-    try {
-      return await running;
-    } finally {
-      if (this.#running.get(roomId) === settled) this.#running.delete(roomId);
-    }
+    return this.#turns.in(event.pdu.roomId, () => this.#complete(eventId, ids));
   }
 
   async #complete(eventId: EventId, ids: Iterable<EventId>): Promise<CompletionOutcome> {

@@ -10,7 +10,7 @@ import { StateroomError } from '../lib/errors.js';
 import { badJson, FederationError } from './errors.js';
 import type { Federation } from './federation.js';
 import { verifyRequest } from './identity/x-matrix.js';
-import { type FederationAnswer, type FederationRoute, JsonText } from './route.js';
+import { type FederationAnswer, type FederationRoute, JsonText, Octets } from './route.js';
 
 /** A request as it came, its bytes read and bounded. */
 export interface ArrivedRequest {
@@ -51,6 +51,7 @@ export async function admit(
 /** The bytes of an answer, in one piece or many; numbers of events stand as they were written. */
 export function answerBytes(answer: FederationAnswer): Uint8Array | AsyncIterable<Uint8Array> {
   if (answer instanceof JsonText) return answer.pieces;
+  if (answer instanceof Octets) return answer.bytes;
   return utf8(canonicalJson(answer, { strictCanonicalJson: false }));
 }
 

@@ -19,6 +19,15 @@ export interface FederationOptions {
   /** Are rooms joined without their members first, which are fetched later? */
   readonly partialJoins: boolean;
 
+  // Joins of other servers' users.
+  /**
+   * Rooms with at most so many members, of whatever membership, are told in full also where a server asks to be
+   * spared them: 50 memberships are some 40 kB, less than what it takes to come again and ask for them.
+   */
+  readonly smallRoomMembersMax: number;
+  /** Are servers that ask for it told the members that count, beside the state without members? */
+  readonly tellsNeededMembers: boolean;
+
   // Servers that fail.
   /** How long a server is left alone after its first failure; doubled with each more. */
   readonly backoffMs: number;
@@ -47,6 +56,8 @@ export const FEDERATION_OPTIONS: FederationOptions = {
   candidatesTimeoutMs: 120_000,
   stateBytesMax: 256 * 1024 * 1024,
   partialJoins: true,
+  smallRoomMembersMax: 50,
+  tellsNeededMembers: true,
   backoffMs: 1_000,
   backoffDoublings: 16,
   trustedKeyServers: [],

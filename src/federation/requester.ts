@@ -22,7 +22,10 @@ export interface RequestLimits {
 type QueryValue = string | number | boolean | readonly string[] | undefined;
 type Query = Readonly<Record<string, QueryValue>>;
 
-type RequestParts = Pick<FederationParts, 'transport' | 'options'> & { readonly destinations: Destinations };
+/** What requests need. */
+export type RequestParts = Pick<FederationParts, 'transport' | 'options' | 'now'> & {
+  readonly destinations: Destinations;
+};
 
 /** How a request ended. */
 type RequestOutcome = 'answered' | 'refused' | 'bad_answer' | 'unreachable' | 'backing_off';

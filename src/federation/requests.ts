@@ -7,7 +7,8 @@
 
 import type { EventId, RoomId, ServerName, UserId } from '../event/ids.js';
 import { isArray, isObject, type JsonObject, type JsonValue, own } from '../event/json.js';
-import { badAnswer, path, Requester, type RequestLimits } from './requester.js';
+import { badAnswer, path, Requester, type RequestLimits, type RequestParts } from './requester.js';
+import { StateroomRequests } from './stateroom-requests.js';
 
 export type { RequestLimits } from './requester.js';
 
@@ -46,6 +47,14 @@ export type NotaryQuestion = Readonly<
 >;
 
 export class RemoteServers extends Requester {
+  /** What only servers of our make answer. */
+  readonly stateroom: StateroomRequests;
+
+  constructor(parts: RequestParts) {
+    super(parts);
+    this.stateroom = new StateroomRequests(this, parts.now);
+  }
+
   /** One event. @throws as `get` */
   async event(destination: ServerName, eventId: EventId, limits?: RequestLimits): Promise<JsonObject> {
     const answer = await this.get(destination, path`/_matrix/federation/v1/event/${eventId}`, {}, limits);

@@ -38,8 +38,13 @@ export class JsonText {
   }
 }
 
+/** An answer that is no JSON: bytes of a form of their own. */
+export class Octets {
+  constructor(readonly bytes: Uint8Array) {}
+}
+
 /** What a handler answers, with status 200; the old endpoints answer with arrays. */
-export type FederationAnswer = JsonObject | readonly JsonValue[] | JsonText;
+export type FederationAnswer = JsonObject | readonly JsonValue[] | JsonText | Octets;
 
 export interface FederationRoute {
   readonly method: 'GET' | 'PUT' | 'POST';

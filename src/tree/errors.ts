@@ -26,3 +26,15 @@ export const TreeProofInvalid = defineError(
   'TREE_PROOF_INVALID',
   'A proof does not lead from the given root to the given key: it was made for another root or key, or altered.',
 );
+
+/** What another server gives for a node of its tree is no such node. */
+export const TreeRemoteInvalid = defineError(
+  'TREE_REMOTE_INVALID',
+  'A node that another server gave has not the hash, the form or the place that it should: the server is not to be believed.',
+);
+
+/** Another server's tree is larger than is read of a stranger. */
+export const TreeRemoteTooLarge = defineError(
+  'TREE_REMOTE_TOO_LARGE',
+  'A tree of another server has more nodes, bytes or entries than are read of one.',
+);

@@ -16,6 +16,7 @@ import { EMPTY_NODE, NodeLoader } from './loader.js';
 import type { Node } from './node.js';
 import { comparePlaces, nibbleAt } from './position.js';
 import { type Proof, proveKey } from './proof.js';
+import { RemoteWalk, type RemoteWalkOptions } from './remote-walk.js';
 import { type ScanOptions, countPrefix, scanEntries } from './scan.js';
 import { planEntries } from './shape.js';
 import type {
@@ -35,6 +36,9 @@ import { type Edit, putsOf, sortEdits } from './update.js';
 
 /** The root of the tree of nothing: BLAKE3 of `01 00`, in no record. */
 export const EMPTY_ROOT: RootRef = EMPTY_NODE;
+
+/** Beyond any record of a store: what is made there is thrown away. */
+const FIRST_UNSTORED_RECORD = 2 ** 43;
 
 export class StateTree {
   readonly #loader: NodeLoader;
@@ -159,6 +163,47 @@ export class StateTree {
   /** The path of a key as a proof that it is there, or is not; checked by `verifyProof`. */
   prove(root: RootRef, key: TreeKey): Proof {
     return proveKey(this.#loader, this.#loader.resolve(root), key);
+  }
+
+  /**
+   * The logical bytes of a node by its path, a view: for who has another version of the tree and asks for what it
+   * lacks. O(log n) nodes.
+   *
+   * @param path for each inner node from the root on a nibble of the child that is gone to, in hex
+   * @returns undefined where there is no such node
+   */
+  nodeAt(root: RootRef, path: string): Uint8Array | undefined {
+    let node: Node | undefined = this.#loader.resolve(root);
+    for (const digit of path) {
+      const content = this.#loader.content(node);
+      const nibble = Number.parseInt(digit, 16);
+      node = content.isLeaf || Number.isNaN(nibble) ? undefined : content.childAt(nibble);
+      if (node === undefined) return undefined;
+    }
+    return this.#loader.content(node).bytes;
+  }
+
+  /** Begins to compare a tree with one that lies elsewhere, of which the root's hash is known. */
+  walkRemote(root: RootRef, remoteHash: Uint8Array, options: RemoteWalkOptions): RemoteWalk {
+    return new RemoteWalk(this.#loader, this.#loader.resolve(root), remoteHash, options);
+  }
+
+  /** What changes do to a tree, with what it holds at their keys; in their order. O(log n) nodes for each. */
+  differencesOf(root: RootRef, changes: Iterable<Change>): Difference[] {
+    return Array.from(changes, ({ key, tag, value }) => {
+      const { bytes, position } = key;
+      const after = value === undefined ? undefined : { key: bytes, position, tag, value };
+      return { key: bytes, position, before: this.get(root, key), after };
+    });
+  }
+
+  /** The hash that a root would have after changes. Nothing of it is kept. */
+  hashAfter(root: RootRef, changes: Iterable<Change>): Uint8Array {
+    let last = FIRST_UNSTORED_RECORD;
+    const draft = this.update(root, changes, () => ++last);
+    const { hash } = draft.root;
+    draft.discard();
+    return hash;
   }
 
   /** To be called after records were rewritten or deleted (garbage collection, purge, repair). */

@@ -210,7 +210,7 @@ function isIdle({ federation }: Site): boolean {
 }
 
 async function run(seed: number, version: string): Promise<void> {
-  const net = await network({ servers: 3, seed });
+  const net = await network({ servers: 3, seed, tuning: { gaps: { treeEntriesMin: 1 } } });
   try {
     const run = new Run(net, new Chance(seed));
     await run.begin(version);

@@ -115,6 +115,8 @@ export class FaultyLine {
       const name = pairOf(exchange);
       this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), resolve]);
       this.#clock.after(REORDER_MS, resolve);
+      // Who gives up waiting does not wait for the clock.
+      exchange.request.signal?.addEventListener('abort', () => resolve());
     });
   }
 

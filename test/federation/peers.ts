@@ -19,11 +19,17 @@ import { FEDERATION_OPTIONS } from '../../src/federation/options.js';
 import type { FederationParts } from '../../src/federation/parts.js';
 import { RemoteServers } from '../../src/federation/requests.js';
 import { eventsUpTo, missingBefore } from '../../src/federation/serve/history/walk.js';
+import {
+  encodeStateDifference,
+  encodeStateNodes,
+  type StateDifference,
+} from '../../src/federation/state-parts.js';
 import type { IncomingAnswer, OutgoingRequest, Transport } from '../../src/federation/transport.js';
-import { utf8 } from '../../src/lib/bytes.js';
+import { concatBytes, toHex, utf8 } from '../../src/lib/bytes.js';
 import type { PublicKeys } from '../../src/event/verify.js';
 import type { StateView } from '../../src/reader/state-view.js';
 import type { HorizonLimits } from '../../src/room/graph/horizon.js';
+import { encodePatchEntry } from '../../src/tree/patch.js';
 import { castKeys, keyOf, SERVERS } from '../simulator/cast.js';
 import { Clock, TestServer } from '../simulator/test-server.js';
 
@@ -43,6 +49,8 @@ export interface Asked {
 
 /** What a server answers: JSON, bytes, a refusal by status, or nothing. */
 export type Responder = (asked: Asked) => JsonObject | Uint8Array | number | 'silence';
+
+const PREFIX = /^\/_matrix\/federation\/(?:v1|unstable\/org\.stateroom)\//;
 
 /** Timers that go off when a test lets time pass. */
 export class Timers {
@@ -73,14 +81,14 @@ export class Peers implements Transport {
 
   async send({ destination, uri, body, bytesMax }: OutgoingRequest): Promise<IncomingAnswer> {
     const url = new URL(uri, 'https://peer.test');
-    const path = url.pathname.replace('/_matrix/federation/v1/', '').split('/').map(decodeURIComponent);
+    const path = url.pathname.replace(PREFIX, '').split('/').map(decodeURIComponent);
     this.asked.push(`${destination} ${path[0]}`);
     await this.onAsk(destination, path[0] ?? '');
     const responder = this.responders.get(destination);
     const asked = { path, query: url.searchParams, body: body ?? {} };
     const answer = responder === undefined ? 'silence' : responder(asked);
     if (answer === 'silence') throw new UnreachableError(`${destination} is silent`, { destination });
-    if (typeof answer === 'number') return { status: answer, bytes: utf8('{"errcode":"M_NOT_FOUND"}') };
+    if (typeof answer === 'number') return { status: answer, bytes: utf8(refusal(answer)) };
     const bytes = answer instanceof Uint8Array ? answer : utf8(JSON.stringify(answer));
     if (bytes.length > bytesMax) throw new UnreachableError(`${destination} says too much`, { destination });
     return { status: 200, bytes };
@@ -94,7 +102,13 @@ export class Peers implements Transport {
   }
 }
 
-/** Answers as a server should that knows what the engine knows. */
+/** 405 is what servers say of paths that they do not have. */
+function refusal(status: number): string {
+  const errcode = { 403: 'M_FORBIDDEN', 405: 'M_UNRECOGNIZED' }[status] ?? 'M_NOT_FOUND';
+  return JSON.stringify({ errcode });
+}
+
+/** Answers as a server of our make should that knows what the engine knows. */
 export function honest(engine: Engine): Responder {
   const { reader } = engine;
   return ({ path, query, body }) => {
@@ -123,6 +137,13 @@ export function honest(engine: Engine): Responder {
       const events = eventsUpTo(reader, first as RoomId, query.getAll('v') as EventId[], limit);
       return { pdus: events.map(({ pdu }) => pdu.json) };
     }
+    if (what === 'events') return { pdus: textsOf('event_ids').flatMap(known) };
+    if (what === 'state_difference') return encodeStateDifference(differenceIn(engine, body));
+    if (what === 'state_nodes') {
+      const root = engine.stateAt(own(body, 'event_id') as string, 'before').rootRef;
+      const nodes = textsOf('paths').map((name) => reader.tree.nodeAt(root, name));
+      return encodeStateNodes({ root: root.hash, nodes });
+    }
     const eventId = what === 'event_auth' ? second : (query.get('event_id') ?? '');
     const event = reader.events.get(eventId as EventId);
     if (event === undefined) return 404;
@@ -136,6 +157,18 @@ export function honest(engine: Engine): Responder {
     if (what === 'state') return { pdus: ids.flatMap(known), auth_chain: chainIds.flatMap(known) };
     return 404;
   };
+}
+
+function differenceIn({ reader }: Engine, body: JsonObject): StateDifference {
+  const { rootRef } = reader.stateAt(own(body, 'event_id') as string, 'before');
+  const root = rootRef.hash;
+  for (const [id, said] of Object.entries(own(body, 'from') as JsonObject)) {
+    const after = reader.events.get(id as EventId)?.roots?.after;
+    if (after === undefined || toHex(after.hash) !== said) continue;
+    const patch = concatBytes(...Array.from(reader.tree.diff(after, rootRef), encodePatchEntry));
+    return { root, from: after.hash, patch };
+  }
+  return { root, from: undefined, patch: new Uint8Array() };
 }
 
 export function idsOf(view: StateView): EventId[] {

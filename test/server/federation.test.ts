@@ -8,10 +8,15 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ServerName } from '../../src/event/ids.js';
 import type { JsonObject } from '../../src/event/json.js';
-import { createSigningKey, signJson } from '../../src/event/signing.js';
+import { parsePdu } from '../../src/event/parse.js';
+import { rulesOf } from '../../src/event/rules.js';
+import { createSigningKey, signEvent, signJson } from '../../src/event/signing.js';
 import { readKeyAnswer } from '../../src/federation/identity/key-answer.js';
 import { signRequest } from '../../src/federation/identity/x-matrix.js';
+import { decodeStateNodes } from '../../src/federation/state-parts.js';
 import { toBase64 } from '../../src/lib/base64.js';
+import { blake3 } from '../../src/lib/blake3.js';
+import { toHex } from '../../src/lib/bytes.js';
 import { StateroomError } from '../../src/lib/errors.js';
 import { connectAdmin } from '../../src/server/admin/client.js';
 import { loadConfig } from '../../src/server/config/config.js';
@@ -97,6 +102,47 @@ test('a server whose keys can be fetched gets in, and is told what a handler say
     const sent = await ask(address, uri, { method: 'PUT', body, headers: signed('PUT', uri, body) });
     assert.is(sent.status, 200, sent.text);
     assert.equal(sent.body, { pdus: {} });
+  }));
+
+test('an answer that is no JSON comes as the bytes that it is', () =>
+  withServers(async ({ address, home }) => {
+    await home.accounts.register({ username: 'alice', password: 'right' });
+    const identifier = { type: 'm.id.user', user: 'alice' };
+    const login = { type: 'm.login.password', identifier, password: 'right' };
+    const { body: session } = await ask(address, '/_matrix/client/v3/login', { body: login });
+    const created = await ask(address, '/_matrix/client/v3/createRoom', {
+      body: { preset: 'public_chat', room_version: '11' },
+      token: session['access_token'] as string,
+    });
+    const roomId = created.body['room_id'] as string;
+    const user = `@bob:${OTHER}`;
+    const make = `/_matrix/federation/v1/make_join/${encodeURIComponent(roomId)}/${encodeURIComponent(user)}?ver=11`;
+    const made = await ask(address, make, { headers: signed('GET', make) });
+    assert.is(made.status, 200, made.text);
+    const rules = rulesOf('11');
+    assert.ok(rules);
+    const template = { ...(made.body['event'] as JsonObject), origin_server_ts: Date.now() };
+    const join = parsePdu(signEvent(template, rules, OTHER, OTHER_KEY), rules);
+    const send = `/_matrix/federation/v2/send_join/${encodeURIComponent(roomId)}/${encodeURIComponent(join.eventId)}`;
+    const sent = await ask(address, send, {
+      method: 'PUT',
+      body: join.json,
+      headers: signed('PUT', send, join.json),
+    });
+    assert.is(sent.status, 200, sent.text);
+
+    const uri = `/_matrix/federation/unstable/org.stateroom/state_nodes/${encodeURIComponent(roomId)}`;
+    const body = { event_id: join.eventId, paths: [''] };
+    const answer = await fetch(`${address}${uri}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: signed('POST', uri, body),
+    });
+    assert.is(answer.status, 200);
+    assert.is(answer.headers.get('content-type'), 'application/octet-stream');
+    const decoded = decodeStateNodes(new Uint8Array(await answer.arrayBuffer()), 1);
+    assert.is(toHex(decoded?.root ?? new Uint8Array()), home.engine.stateAt(join.eventId, 'before').root);
+    assert.is(toHex(blake3(decoded?.nodes[0] ?? new Uint8Array())), toHex(decoded?.root ?? new Uint8Array()));
   }));
 
 test('a request that is unsigned, badly signed or for another server is refused', () =>

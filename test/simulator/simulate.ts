@@ -20,13 +20,22 @@ import { openServers, type TestServer } from './test-server.js';
 
 /** Simulates the room of a seed. @throws what an invariant says that does not hold */
 export async function simulate(rules: RoomVersionRules, seed: string): Promise<RoomReport> {
+  return simulated(rules, seed, checkRoom);
+}
+
+/** Simulates the room of a seed, and looks at it before the servers are closed. */
+export async function simulated<Result>(
+  rules: RoomVersionRules,
+  seed: string,
+  look: (servers: readonly TestServer[], events: ReadonlyMap<EventId, Pdu>) => Promise<Result>,
+): Promise<Result> {
   const simulation = await Simulation.open(rules, new Random(seed, `room of version ${rules.version}`));
   try {
     await simulation.found();
     await simulation.quarrel();
     await simulation.heal();
     await simulation.merge();
-    return await checkRoom(simulation.servers, simulation.events);
+    return await look(simulation.servers, simulation.events);
   } finally {
     await simulation.close();
   }

@@ -45,7 +45,8 @@ export class RoomCheck {
       tally.events++;
       if (pdu.stateKey !== undefined) tally.stateEvents++;
     }
-    if (verdict === 'rejected' && outlier?.verdict !== 'rejected') tally.rejected++;
+    // As an outlier it was counted; a completed state may have let it in.
+    tally.rejected += Number(verdict === 'rejected') - Number(outlier?.verdict === 'rejected');
     if (verdict === 'soft_failed') tally.softFailed++;
     if (!row.isOutlier) this.#place(seq, row, pdu, tally);
   }

@@ -1,20 +1,23 @@
-// The state before an event whose history is not here, as another server says: by ids first, then what is not
-// known of it, singly or whole. It counts only when it is complete, of this room, and holds each key once.
+// The state before an event whose history is not here, as another server says. One of our make is asked for the
+// difference to what is known (tree-state.ts); others for ids first, then what is not known of it, singly or whole.
+// It counts only when it is complete, of this room, and holds each key once.
 //
 // Source: server-server API, "Retrieving event authorisation information", GET /state_ids, /state, /event.
 
 import type { Engine } from '../../engine/engine.js';
 import { type EventId, parseEventId, type RoomId, type ServerName } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
-import type { RoomVersionRules } from '../../event/rules.js';
 import type { RemoteServers, RequestLimits } from '../requests.js';
 import type { Effort } from './effort.js';
-import { readEvent, readEvents } from './fetched-events.js';
+import { eventsSingly, takeWithCited } from './events-by-id.js';
+import { readEvents } from './fetched-events.js';
 import type { GapOptions } from './options.js';
-import { citedBy, type OutlierParts, takeOutliers } from './outliers.js';
+import { citedBy, type OutlierParts } from './outliers.js';
+import type { KnownState } from './tree-difference.js';
+import { stateByTree } from './tree-state.js';
 
 export interface EdgeParts extends OutlierParts {
-  readonly remote: Pick<RemoteServers, 'state' | 'stateIds' | 'event' | 'eventAuth'>;
+  readonly remote: Pick<RemoteServers, 'state' | 'stateIds' | 'event' | 'eventAuth' | 'stateroom'>;
   readonly options: GapOptions;
 }
 
@@ -30,25 +33,58 @@ interface Claim {
   readonly all: ReadonlySet<EventId>;
 }
 
-/** Times that what fetched events cite is fetched in its turn. */
-const CITED_ROUNDS_MAX = 5;
 /** So many known events are looked at before others get a turn. */
 const TURN = 200;
 
-/** The state before an event, from the first server that gives all of it. */
+/**
+ * The state before an event, from the first server that gives all of it.
+ * @param known states of the room that are known and likely near to it, the nearest first; if not given, those that
+ *   the room has now
+ */
 export async function stateBefore(
   parts: EdgeParts,
   effort: Effort,
   event: Pdu,
   servers: readonly ServerName[],
+  known = statesNow(parts.engine, event.roomId),
 ): Promise<EdgeState | undefined> {
+  const [nearest, ...others] = known;
   return effort.inTurn(servers, async (server, limits) => {
-    const claim = await claimOf(parts, event, server, limits);
-    if (claim === undefined) return undefined;
-    const dropped = await fetchClaimed(parts, effort, event, server, claim);
-    const ids = await checked(parts.engine, event.roomId, claim, dropped);
-    return ids === undefined ? undefined : { ids, from: server };
+    const isAskedByTree = isComparable(nearest, parts.options) && parts.remote.stateroom.mayAsk(server);
+    if (!isAskedByTree) return stateByIds(parts, effort, event, server, limits);
+    const question = { event, server, known: [nearest, ...others], limits } as const;
+    // Whoever refuses this, for it may not or cannot tell, refuses the other too: that throws.
+    const ids = await stateByTree(parts, effort, question);
+    if (ids !== undefined) return { ids, from: server };
+    return effort.once(server, (more) => stateByIds(parts, effort, event, server, more));
   });
+}
+
+/** Is a state large enough for its tree to be worth comparing? */
+function isComparable(state: KnownState | undefined, { treeEntriesMin }: GapOptions): state is KnownState {
+  return state !== undefined && state.view.count() >= treeEntriesMin;
+}
+
+/** The state before an event, if the server gives all of it. */
+async function stateByIds(
+  parts: EdgeParts,
+  effort: Effort,
+  event: Pdu,
+  server: ServerName,
+  limits: RequestLimits,
+): Promise<EdgeState | undefined> {
+  const claim = await claimOf(parts, event, server, limits);
+  if (claim === undefined) return undefined;
+  const dropped = await fetchClaimed(parts, effort, event, server, claim);
+  const ids = await checked(parts.engine, event.roomId, claim, dropped);
+  return ids === undefined ? undefined : { ids, from: server };
+}
+
+/** The current state of a room, and those after its forward extremities, which others may know. */
+function statesNow(engine: Engine, roomId: RoomId): readonly KnownState[] {
+  if (engine.store.room(roomId) === undefined) return [];
+  const ends = engine.forwardExtremities(roomId).map((id) => ({ view: engine.stateAt(id), after: id }));
+  return [{ view: engine.currentState(roomId), after: undefined }, ...ends];
 }
 
 /** Fetches what an event cites and is not known. @returns whether all of it is known now */
@@ -67,8 +103,12 @@ export async function fetchCited(
     const chain = await remote.eventAuth(server, roomId, eventId, { ...limits, bytesMax });
     const events = await readEvents(chain.slice(0, options.stateEntriesMax), roomId, rules);
     events.delete(eventId);
-    await takeWithCited(parts, effort, events, server);
-    if (lacking().length > 0) await fetchSingly(parts, effort, event, new Set(lacking()), server);
+    const ask = (ids: ReadonlySet<EventId>): Promise<Map<EventId, Pdu>> =>
+      eventsSingly(parts, effort, event, ids, server);
+    await takeWithCited(parts, effort, events, server, ask);
+    if (lacking().length > 0) {
+      await takeWithCited(parts, effort, await ask(new Set(lacking())), server, ask);
+    }
     return lacking().length === 0 ? true : undefined;
   });
   return found ?? false;
@@ -102,8 +142,10 @@ async function fetchClaimed(
   const lacking = new Set([...all].filter((id) => !engine.graph.isKnown(id)));
   parts.observer?.claimed(all.size, all.size - lacking.size);
   if (lacking.size === 0) return new Set();
+  const ask = (ids: ReadonlySet<EventId>): Promise<Map<EventId, Pdu>> =>
+    eventsSingly(parts, effort, { roomId, rules }, ids, server);
   const isWhole = lacking.size * 2 > all.size || lacking.size > options.singleEventsMax;
-  if (!isWhole) return fetchSingly(parts, effort, { roomId, rules }, lacking, server);
+  if (!isWhole) return takeWithCited(parts, effort, await ask(lacking), server, ask);
   const whole = await effort.once(server, (limits) =>
     remote.state(server, roomId, eventId, { ...limits, bytesMax: options.stateBytesMax }),
   );
@@ -112,65 +154,7 @@ async function fetchClaimed(
   const { stateEntriesMax } = options;
   const jsons = [...authChain.slice(0, stateEntriesMax), ...pdus.slice(0, stateEntriesMax)];
   const events = await readEvents(jsons, roomId, rules, (id) => lacking.has(id));
-  return takeWithCited(parts, effort, events, server);
-}
-
-/** Asks for events one by one, some at once, and takes them in. */
-async function fetchSingly(
-  parts: EdgeParts,
-  effort: Effort,
-  room: { readonly roomId: RoomId; readonly rules: RoomVersionRules },
-  ids: ReadonlySet<EventId>,
-  server: ServerName,
-): Promise<ReadonlySet<EventId>> {
-  return takeWithCited(parts, effort, await singly(parts, effort, room, ids, server), server, room);
-}
-
-/** The events of these ids that the server gives; one that is another than asked for is none. */
-async function singly(
-  { remote, options }: EdgeParts,
-  effort: Effort,
-  { roomId, rules }: { readonly roomId: RoomId; readonly rules: RoomVersionRules },
-  ids: ReadonlySet<EventId>,
-  server: ServerName,
-): Promise<Map<EventId, Pdu>> {
-  const events = new Map<EventId, Pdu>();
-  const asked = [...ids].slice(0, effort.takeSingles(ids.size));
-  for (let i = 0; i < asked.length && !effort.isSpent; i += options.singleEventsAtOnce) {
-    const some = asked.slice(i, i + options.singleEventsAtOnce);
-    const jsons = await Promise.all(
-      some.map((id) => effort.once(server, (limits) => remote.event(server, id, limits))),
-    );
-    for (const [at, id] of some.entries()) {
-      const json = jsons[at];
-      const event = json === undefined ? undefined : readEvent(json, rules);
-      if (event?.eventId === id && event.roomId === roomId) events.set(id, event);
-    }
-  }
-  return events;
-}
-
-/** Takes events in, and, where they cite others that did not come with them, these too. */
-async function takeWithCited(
-  parts: EdgeParts,
-  effort: Effort,
-  events: Map<EventId, Pdu>,
-  server: ServerName,
-  room?: { readonly roomId: RoomId; readonly rules: RoomVersionRules },
-): Promise<ReadonlySet<EventId>> {
-  const refused = new Set<EventId>();
-  const [first] = events.values();
-  const of = room ?? first;
-  for (let round = 0; round < CITED_ROUNDS_MAX; round++) {
-    const { dropped, uncited } = await takeOutliers(parts, effort, events, server);
-    for (const id of dropped) refused.add(id);
-    const lacking = new Set([...uncited].filter((id) => !refused.has(id)));
-    if (lacking.size === 0 || of === undefined || effort.isSpent) break;
-    const cited = await singly(parts, effort, of, lacking, server);
-    if (cited.size === 0) break;
-    for (const [id, event] of cited) events.set(id, event);
-  }
-  return refused;
+  return takeWithCited(parts, effort, events, server, ask);
 }
 
 /** The claimed state without what was refused, or undefined when it is no state of this room. */

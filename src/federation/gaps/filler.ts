@@ -20,7 +20,7 @@ import { bytesOf, connected, ranks, readEvent, readEvents } from './fetched-even
 import type { EdgeEvent, WaitingEvents } from './waiting-events.js';
 
 export interface FillerParts extends EdgeParts {
-  readonly remote: Pick<RemoteServers, 'state' | 'stateIds' | 'event' | 'eventAuth' | 'missingEvents'>;
+  readonly remote: EdgeParts['remote'] & Pick<RemoteServers, 'missingEvents'>;
   readonly now: () => number;
 }
 

@@ -14,6 +14,8 @@ export interface GapOptions {
   /** Events asked for at once of those missing, and how often going further back. */
   readonly missingEventsMax: number;
   readonly missingRoundsMax: number;
+  /** States of fewer entries are not compared by their trees: all their ids are one short answer. */
+  readonly treeEntriesMin: number;
   /** Entries of a state or an auth chain that are read; what says more is refused. */
   readonly stateEntriesMax: number;
   /** Requests for single events at once, and in one filling; a state that lacks more is asked for whole. */
@@ -41,6 +43,7 @@ export const GAP_OPTIONS: GapOptions = {
   serversMax: 8,
   missingEventsMax: 20,
   missingRoundsMax: 10,
+  treeEntriesMin: 500,
   stateEntriesMax: 300_000,
   singleEventsAtOnce: 8,
   singleEventsMax: 400,

@@ -2,7 +2,10 @@
 //
 // Default deny: a server that is not in a room and never was gets 403, whether the room is there or not.
 //
-// Source: server-server API, "Server Access Control Lists (ACLs)".
+// Of a room that was joined without its members, few of these are known: a server counts as in it, too, where the
+// list that came with the join names it. Whom neither names cannot be judged, and is told so.
+//
+// Source: server-server API, "Server Access Control Lists (ACLs)"; MSC3895.
 
 import type { Engine } from '../../engine/engine.js';
 import { type EventId, parseHashRoomId, parseRoomId, type ServerName } from '../../event/ids.js';
@@ -42,11 +45,13 @@ async function prepared(engine: Engine, roomId: string): Promise<void> {
 }
 
 /** The eyes of a server on a room. */
-function sightOf(engine: Engine, view: StateView, server: ServerName): ServerSight {
-  const servers = servingOf(engine).members.of(view);
+function sightOf(federation: Federation, row: RoomRow, view: StateView, server: ServerName): ServerSight {
+  const { engine } = federation.parts;
+  const members = servingOf(engine).members.of(view);
   return new ServerSight(engine.reader, view, server, {
-    isInRoom: servers.has(server),
-    users: servers.users(server),
+    isInRoom: members.has(server),
+    wasAtPartialJoin: engine.partial.serversIn(row.roomId)?.includes(server) === true,
+    users: members.users(server),
   });
 }
 
@@ -65,7 +70,7 @@ export async function roomAskedBy(
   if (row === undefined) throw forbidden(NOT_IN_ROOM);
   assertAllowed(engine, row, origin);
   const view = engine.currentState(row.roomId);
-  return { row, view, sight: sightOf(engine, view, origin) };
+  return { row, view, sight: sightOf(federation, row, view, origin) };
 }
 
 /**
@@ -87,31 +92,37 @@ export async function residentRoom(
   if (row.isPartial || !servingOf(engine).members.of(view).has(serverName)) {
     throw notFound('This server is not in the room, or does not know all of it yet.');
   }
-  return { row, view, sight: sightOf(engine, view, origin) };
+  return { row, view, sight: sightOf(federation, row, view, origin) };
 }
 
 /**
  * An event of the room at which the server may ask.
  * @throws FederationError 404 for an event that is not known, 403
  */
-export function eventAsked(
-  { parts: { engine } }: Federation,
-  { row, sight }: ServedRoom,
-  eventId: string,
-): KnownEvent {
+export function eventAsked({ parts: { engine } }: Federation, room: ServedRoom, eventId: string): KnownEvent {
   const event = engine.reader.events.get(eventId as EventId);
-  if (event === undefined || event.pdu.roomId !== row.roomId) {
+  if (event === undefined || event.pdu.roomId !== room.row.roomId) {
     // Who is not in the room does not learn which events there are.
-    if (!sight.isInRoom) throw forbidden(NOT_IN_ROOM);
+    assertInRoom(room);
     throw notFound('The event is not known here.');
   }
-  if (!sight.mayAskAt(event)) throw forbidden(NOT_IN_ROOM);
+  if (!room.sight.mayAskAt(event)) throw outside(room);
   return event;
 }
 
 /** @throws FederationError 403 for a server that is not in the room */
-export function assertInRoom({ sight }: ServedRoom): void {
-  if (!sight.isInRoom) throw forbidden(NOT_IN_ROOM);
+export function assertInRoom(room: ServedRoom): void {
+  if (!room.sight.isInRoom) throw outside(room);
+}
+
+/** Why a server is told nothing that is not known to be in the room. */
+function outside({ row }: ServedRoom): FederationError {
+  if (!row.isPartial) return forbidden(NOT_IN_ROOM);
+  return new FederationError(
+    403,
+    PARTIAL,
+    'Not all members are known yet: your server may be in the room or not.',
+  );
 }
 
 /** @throws FederationError 403 where the state at the event is not all known */

@@ -7,6 +7,7 @@ import { queryRoutes } from './directory/query.js';
 import { serverFactRoutes } from './directory/server-facts.js';
 import { eventRoutes } from './history/events.js';
 import { stateRoutes } from './history/state.js';
+import { statePartRoutes } from './history/state-parts.js';
 import { timestampRoutes } from './history/timestamps.js';
 import { inviteRoutes } from './membership/invite.js';
 import { sendJoinRoutes } from './membership/send-join.js';
@@ -27,6 +28,7 @@ export const serveRoutes: readonly FederationRoute[] = [
   // What happened.
   ...eventRoutes,
   ...stateRoutes,
+  ...statePartRoutes,
   ...timestampRoutes,
   // What there is.
   ...publicRoomRoutes,

@@ -15,11 +15,10 @@ const MEMBERS_KEPT = 1_000_000;
 /** Members that are gone through in one turn of the event loop. */
 const MEMBERS_IN_TURN = 500;
 
-/** One server's users in a room. */
+/** One server's users in a room: everybody with a member event, in the one set or the other. */
 interface Presence {
-  /** Everybody with a member event, joined or not. */
-  readonly users: Set<UserId>;
-  joined: number;
+  readonly joined: Set<UserId>;
+  readonly others: Set<UserId>;
 }
 
 /** One state's members by server. Good until another state of the room is asked for. */
@@ -50,46 +49,52 @@ export class MembersByServer {
 
   /** Is somebody of the server joined? */
   has(server: ServerName): boolean {
-    return (this.#servers.get(server)?.joined ?? 0) > 0;
+    return (this.#servers.get(server)?.joined.size ?? 0) > 0;
   }
 
-  /** Users of the server with any membership. */
-  users(server: ServerName): ReadonlySet<UserId> {
-    return this.#servers.get(server)?.users ?? NOBODY;
+  /** Users of the server with any membership, those joined first. */
+  users(server: ServerName): readonly UserId[] {
+    const presence = this.#servers.get(server);
+    return presence === undefined ? [] : [...presence.joined, ...presence.others];
   }
 
   /** The servers with somebody joined. */
   *joined(): Generator<ServerName> {
-    for (const [server, { joined }] of this.#servers) if (joined > 0) yield server;
+    for (const [server, { joined }] of this.#servers) if (joined.size > 0) yield server;
+  }
+
+  /** The servers with somebody joined, each with one of these. */
+  *joinedUsers(): Generator<readonly [server: ServerName, userId: UserId]> {
+    for (const [server, { joined }] of this.#servers) {
+      const [first] = joined;
+      if (first !== undefined) yield [server, first];
+    }
   }
 
   /** Makes it that of another state. O(k log n) for k differences. */
   moveTo(view: StateView): void {
     for (const { type, stateKey, after } of this.#view.diff(view)) {
       if (type !== MEMBER_TYPE) continue;
-      const was = this.#view.membership(stateKey) === 'join' ? 1 : 0;
-      const is = after !== undefined && view.membership(stateKey) === 'join' ? 1 : 0;
-      this.#add(stateKey, is - was);
+      this.#put(stateKey, after !== undefined && view.membership(stateKey) === 'join');
     }
     this.#view = view;
   }
 
   #addMember({ userId, membership }: MemberEntry): void {
-    this.#add(userId, membership === 'join' ? 1 : 0);
+    this.#put(userId, membership === 'join');
   }
 
-  #add(stateKey: string, joined: number): void {
+  #put(stateKey: string, isJoined: boolean): void {
     const userId = parseUserId(stateKey);
     if (userId === undefined) return;
     const server = serverOf(userId);
-    const presence = this.#servers.get(server) ?? { users: new Set<UserId>(), joined: 0 };
+    const presence = this.#servers.get(server) ?? { joined: new Set(), others: new Set() };
     this.#servers.set(server, presence);
-    presence.users.add(userId);
-    presence.joined += joined;
+    const { joined, others } = presence;
+    (isJoined ? others : joined).delete(userId);
+    (isJoined ? joined : others).add(userId);
   }
 }
-
-const NOBODY: ReadonlySet<UserId> = new Set();
 
 /** Of all rooms that were asked about lately. */
 export class ServerMembers {

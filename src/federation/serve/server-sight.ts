@@ -5,6 +5,10 @@
 // while it was: it may need that to understand how it was put out. Events that it may not see still hold the
 // graph together, so they are given in redacted form.
 //
+// A state that lacks members says nothing of those who are not in it. A server that was in the room when it was
+// joined so counts as joined in every state that rests on that join: else it would get events for good that are
+// redacted for no reason.
+//
 // Source: client-server API, "Room History Visibility", "Server behaviour".
 
 import { type EventId, parseUserId, serverOf, type ServerName, type UserId } from '../../event/ids.js';
@@ -24,35 +28,42 @@ interface Sight {
   readonly isVisible: boolean;
 }
 
+/** What a room's current state says of a server. */
+interface KnownOfServer {
+  /** Somebody of it is joined. */
+  readonly isInRoom: boolean;
+  /** Not all members are known, and it was said to be in the room when this server joined it. */
+  readonly wasAtPartialJoin: boolean;
+  /** Those of it that ever were members. */
+  readonly users: Iterable<UserId>;
+}
+
 /** One server's eyes on one room, as it is now. */
 export class ServerSight {
   readonly server: ServerName;
   /** The room's current state. */
   readonly view: StateView;
-  /** Is somebody of the server joined now? */
+  /** Is somebody of the server joined now, as far as is known? */
   readonly isInRoom: boolean;
   readonly #reader: Reader;
   readonly #users: UserId[];
+  readonly #wasAtPartialJoin: boolean;
   #last: Sight | undefined;
 
-  /** @param users those of the server that ever were members, as the current state has them */
-  constructor(
-    reader: Reader,
-    view: StateView,
-    server: ServerName,
-    known: { readonly isInRoom: boolean; readonly users: Iterable<UserId> },
-  ) {
+  constructor(reader: Reader, view: StateView, server: ServerName, known: KnownOfServer) {
     this.#reader = reader;
     this.view = view;
     this.server = server;
-    this.isInRoom = known.isInRoom;
+    this.isInRoom = known.isInRoom || known.wasAtPartialJoin;
     this.#users = [...known.users];
+    this.#wasAtPartialJoin = known.wasAtPartialJoin;
   }
 
   /** Was somebody of the server joined right before the event, or by it? */
   wasInRoomAt(event: KnownEvent): boolean {
     const { roots, pdu } = event;
     if (roots === undefined || pdu.roomId !== this.view.roomId) return false;
+    if (event.isPartial && this.#wasAtPartialJoin) return true;
     return this.#sightAt(roots.after).isJoined || this.#sightAt(roots.before).isJoined;
   }
 
@@ -66,6 +77,7 @@ export class ServerSight {
     const { pdu, roots } = event;
     if (pdu.roomId !== this.view.roomId) return false;
     if (roots === undefined) return pdu.stateKey !== undefined;
+    if (event.isPartial && this.#wasAtPartialJoin) return true;
     if (pdu.type === MEMBER_TYPE && isUserOf(pdu.stateKey, this.server)) return true;
     if (this.#sightAt(roots.after).isVisible) return true;
     const isBorder = pdu.stateKey !== undefined && !equalBytes(roots.before.hash, roots.after.hash);

@@ -1,11 +1,12 @@
-// What serving remembers between requests, one for each engine: members by server, auth chains, access lists,
-// events.
+// What serving remembers between requests, one for each engine: members by server, bans and invites, auth chains,
+// access lists, events.
 
 import type { Engine } from '../../engine/engine.js';
 import { ServerAcls } from '../inbound/server-acl.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import type { EventRow } from '../../store/records.js';
 import { AuthChains } from './history/auth-chains.js';
+import { NotedMembersOfRooms } from './noted-members.js';
 import { ServerMembers } from './server-members.js';
 
 /** Bytes of events that are kept to be given again: states at several events of a room are nearly the same. */
@@ -15,6 +16,8 @@ const ROW_BYTES = 400;
 
 export interface Serving {
   readonly members: ServerMembers;
+  /** Who is banned, put out, invited. */
+  readonly noted: NotedMembersOfRooms;
   readonly chains: AuthChains;
   readonly acls: ServerAcls;
   /** An event by its place in the store. */
@@ -28,6 +31,7 @@ export function servingOf(engine: Engine): Serving {
   if (existing !== undefined) return existing;
   const serving = {
     members: new ServerMembers(),
+    noted: new NotedMembersOfRooms(engine.store),
     chains: new AuthChains(engine.store),
     acls: new ServerAcls(engine),
     row: keptRows(engine),

@@ -8,6 +8,7 @@
 // So members are one half of the tree, each other type is one range, and keys ground by an attacker are
 // spread by the hash. 63 bits a type, so that a count over a type's range counts nobody else's entries.
 
+import { isUtf8 } from 'node:buffer';
 import { blake3 } from '../../lib/blake3.js';
 import { fromUtf8, utf8 } from '../../lib/bytes.js';
 import { readVarint, varintLength, writeVarint } from '../../lib/varint.js';
@@ -57,6 +58,17 @@ export function readKey(key: Uint8Array): { readonly type: string; readonly stat
   if (key[0] === MEMBER_KEY) return { type: MEMBER_TYPE, stateKey: fromUtf8(key.subarray(1)) };
   const [from, to] = typeBounds(key);
   return { type: fromUtf8(key.subarray(from, to)), stateKey: fromUtf8(key.subarray(to)) };
+}
+
+/** Are these bytes, which came from elsewhere, a key as `treeKeyOf` makes it? Only then may they be read. */
+export function isTreeKey(key: Uint8Array): boolean {
+  if (key[0] === MEMBER_KEY) return isUtf8(key.subarray(1));
+  if (key[0] !== OTHER_KEY) return false;
+  const length = readVarint(key, 1);
+  const from = 1 + varintLength(length);
+  if (length < 0 || from + length > key.length) return false;
+  const [type, stateKey] = [key.subarray(from, from + length), key.subarray(from + length)];
+  return isUtf8(type) && isUtf8(stateKey) && fromUtf8(type) !== MEMBER_TYPE;
 }
 
 function memberKey(stateKey: string): Uint8Array {

@@ -48,6 +48,9 @@ export interface StateUpdate {
 /** What a state's entry is made from. */
 export type StateEvent = Pick<Pdu, 'type' | 'content' | 'eventId'>;
 
+/** Keys that `updateInSlices` takes at a time: a few milliseconds. */
+const SLICE_KEYS = 1_000;
+
 /** Tree keys are two hashes to make; those of recent lookups are kept. Entries of each kind. */
 const KEYS_CACHED_MAX = 65_536;
 
@@ -164,6 +167,27 @@ export class RoomStates implements States<RootRef> {
     const draft = this.#tree.update(root, changes, this.#sink.allocate);
     this.#sink.keep(draft);
     return draft.root;
+  }
+
+  /**
+   * What `update` gives, some keys at a time: others may have their turn at each `yield`. Keys are taken in the order
+   * of the tree, so that a slice rewrites next to nothing of what those before it made.
+   */
+  *updateInSlices(root: RootRef, updates: Iterable<StateUpdate>): Generator<void, RootRef> {
+    const changes: Change[] = [];
+    for (const { type, stateKey, event } of updates) {
+      changes.push(this.#change(type, stateKey, event));
+      if (changes.length % SLICE_KEYS === 0) yield;
+    }
+    changes.sort((a, b) => Buffer.compare(a.key.position, b.key.position));
+    let made = root;
+    for (let at = 0; at < changes.length; at += SLICE_KEYS) {
+      yield;
+      const draft = this.#tree.update(made, changes.slice(at, at + SLICE_KEYS), this.#sink.allocate);
+      this.#sink.keep(draft);
+      made = draft.root;
+    }
+    return made;
   }
 
   /** The state with one state event put in; an internal one may take its key out. */

@@ -3,6 +3,7 @@
 // From room version 3 an id is a hash: its 32 raw bytes. Before, the id's own UTF-8. An id that ought to be
 // a hash and is not (events taken on trust, with symbolic ids) is its UTF-8 and zero bytes, never 32 long.
 
+import { isUtf8 } from 'node:buffer';
 import type { EventId } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
 import { own } from '../../event/json.js';
@@ -39,6 +40,11 @@ export function idOfValue(value: Uint8Array, rules: RoomVersionRules): EventId {
   let end = value.length;
   while (end > 0 && value[end - 1] === 0) end--;
   return fromUtf8(value.subarray(0, end)) as EventId;
+}
+
+/** May these bytes, which came from elsewhere, be read as an event id? */
+export function isIdValue(value: Uint8Array, rules: RoomVersionRules): boolean {
+  return (rules.eventIdFormat !== 'field' && value.length === HASH_BYTES) || isUtf8(value);
 }
 
 /** Memberships by tag: a tree entry of a member says its membership without the event. */

@@ -13,7 +13,7 @@ import { admit, answerBytes } from '../../federation/admission.js';
 import { unauthorized } from '../../federation/errors.js';
 import type { Federation } from '../../federation/federation.js';
 import { parseXMatrix } from '../../federation/identity/x-matrix.js';
-import type { FederationRequest, FederationRoute } from '../../federation/route.js';
+import { type FederationRequest, type FederationRoute, Octets } from '../../federation/route.js';
 import type { LongRequests } from './long-requests.js';
 import { networkOf, type RateLimits } from './rate-limits.js';
 
@@ -68,13 +68,12 @@ function mount(
         bytes: request.body as Uint8Array | undefined,
       });
       const signalOf = longRequests.signalOf(reply.raw);
-      const answer = answerBytes(
-        await route.handler(new ServerRequest(request, origin, body, signalOf), federation),
-      );
+      const answer = await route.handler(new ServerRequest(request, origin, body, signalOf), federation);
+      const bytes = answerBytes(answer);
       return reply
         .code(200)
-        .header('content-type', 'application/json')
-        .send(answer instanceof Uint8Array ? bufferOf(answer) : Readable.from(answer));
+        .header('content-type', answer instanceof Octets ? 'application/octet-stream' : 'application/json')
+        .send(bytes instanceof Uint8Array ? bufferOf(bytes) : Readable.from(bytes));
     },
   });
 }

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import * as fc from 'fast-check';
 import type { EventId } from '../../../src/event/ids.js';
 import { ROOM_VERSIONS } from '../../../src/event/rules.js';
-import { ALICE, BOB, CAROL, itemsOf, leaf, MEMBER, Resident, STRANGER, v1 } from './resident.js';
+import { ALICE, BOB, CAROL, itemsOf, leaf, MEMBER, ours, Resident, STRANGER, v1 } from './resident.js';
 
 const test = suite('federation serve history');
 
@@ -17,6 +17,9 @@ function questions({ roomId }: Resident, at: string): [method: 'GET' | 'POST', p
     ['GET', v1`event_auth/${roomId}/${at}`, {}],
     ['GET', `${v1`backfill/${roomId}`}?v=${event}&limit=10`, {}],
     ['POST', v1`get_missing_events/${roomId}`, { latest_events: [at], earliest_events: [] }],
+    ['POST', ours`state_difference/${roomId}`, { event_id: at, from: {} }],
+    ['POST', ours`state_nodes/${roomId}`, { event_id: at, paths: [''] }],
+    ['POST', ours`events/${roomId}`, { event_ids: [at] }],
   ];
 }
 

@@ -69,6 +69,10 @@ for (const version of ['1', '10', '12']) {
       'limit',
       'min_depth',
       'earliest_events',
+      'event_id',
+      'event_ids',
+      'from',
+      'paths',
       'latest_events',
       'filter',
       'since',
@@ -105,7 +109,13 @@ for (const version of ['1', '10', '12']) {
       'since',
     ];
     const query = fc.dictionary(
-      fc.constantFrom(...queryNames, 'access_token', 'omit_members', 'suggested_only'),
+      fc.constantFrom(
+        ...queryNames,
+        'access_token',
+        'omit_members',
+        'org.stateroom.members',
+        'suggested_only',
+      ),
       fc.oneof(word, fc.array(word, { maxLength: 4 })),
     );
     const calls = fc.record({

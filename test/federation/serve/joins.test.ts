@@ -28,18 +28,6 @@ const ALL_VERSIONS = ROOM_VERSIONS.map(({ version }) => `ver=${version}`).join('
 const makeJoin = (roomId: RoomId, userId: UserId = CAROL): string =>
   `${v1`make_join/${roomId}/${userId}`}?${ALL_VERSIONS}`;
 
-/** A whole handshake. */
-async function handshake(
-  at: Resident,
-  userId = CAROL,
-  server: ServerName = STRANGER,
-  query = '',
-): Promise<Json> {
-  const made = await at.answer(server, 'GET', makeJoin(at.roomId, userId));
-  const pdu = at.complete(made['event'] ?? {}, server);
-  return at.answer(server, 'PUT', `${v2`send_join/${at.roomId}/${pdu.eventId}`}${query}`, pdu.json);
-}
-
 for (const { version } of ROOM_VERSIONS) {
   test(`version ${version}: a user of another server joins, and its server gets the room as it was before`, async () => {
     const at = await Resident.open(version);
@@ -72,22 +60,6 @@ for (const { version } of ROOM_VERSIONS) {
   });
 }
 
-/** What a server that joined got, taken in by its engine. */
-async function takenIn(there: Resident, answer: Json, isPartial: boolean): Promise<void> {
-  const json = (event: Json | undefined): JsonObject => there.pduOf(event).json;
-  const outcome = await there.engine.receiveJoin({
-    roomVersion: there.rules.version,
-    event: json(answer['event']),
-    state: itemsOf(answer['state']).map(json),
-    authChain: itemsOf(answer['auth_chain']).map(json),
-    from: RESIDENT,
-    isPartial,
-  });
-  assert.is(outcome.verdict.verdict, 'accepted', outcome.verdict.reason);
-  assert.equal(outcome.dropped, []);
-  there.roomId = outcome.roomId;
-}
-
 for (const version of ['1', '6', '11', '12']) {
   test(`version ${version}: what a joining server gets is all that it needs to hold the same state`, async () => {
     const at = await Resident.open(version);
@@ -95,33 +67,12 @@ for (const version of ['1', '6', '11', '12']) {
     await at.state('m.room.name', { name: 'two' });
     await at.member(ALICE, '@dora:delta.test', 'invite');
     const there = await Resident.open(version, STRANGER);
-    await takenIn(there, await handshake(at), false);
+    await there.takeJoin(await at.handshake(), false);
     assert.is(there.engine.currentState(roomId).root, at.engine.currentState(roomId).root);
     await there.close();
     await at.close();
   });
 }
-
-test('a server that was spared the members speaks for nobody until it knows them: 404, and 403 for states', async () => {
-  const at = await Resident.open('11');
-  const roomId = await at.room();
-  const there = await Resident.open('11', STRANGER);
-  await takenIn(there, await handshake(at, CAROL, STRANGER, '?omit_members=true'), true);
-  const { eventId } = await there.say(CAROL, 'hello');
-  await there.refused([404, 'M_NOT_FOUND'], MEMBER, 'GET', makeJoin(roomId, BOB));
-  await there.refused([404, 'M_NOT_FOUND'], MEMBER, 'GET', v1`make_leave/${roomId}/${BOB}`);
-  const partial = [403, 'ORG.MATRIX.MSC3895_UNABLE_DUE_TO_PARTIAL_STATE'] as const;
-  for (const path of [
-    `${v1`state_ids/${roomId}`}?event_id=${encodeURIComponent(eventId)}`,
-    `${v1`state/${roomId}`}?event_id=${encodeURIComponent(eventId)}`,
-    v1`event_auth/${roomId}/${eventId}`,
-  ]) {
-    await there.refused(partial, MEMBER, 'GET', path);
-  }
-  await there.answer(MEMBER, 'GET', `${v1`backfill/${roomId}`}?v=${encodeURIComponent(eventId)}&limit=5`);
-  await there.close();
-  await at.close();
-});
 
 test('a join is passed on to the other servers of the room, once, and not to the one that sent it', async () => {
   const at = await Resident.open('10');
@@ -270,60 +221,6 @@ test('what stands in unsigned is not passed on', async () => {
   await at.close();
 });
 
-test('members are left out when that is asked for: all but the joining user, and the servers in the room are named', async () => {
-  const at = await Resident.open();
-  await at.room([['m.room.name', { name: 'The room' }]]);
-  await at.member(ALICE, CAROL, 'invite');
-  const joined = await handshake(at, CAROL, STRANGER, '?omit_members=true');
-  assert.is(joined['members_omitted'], true);
-  assert.equal(itemsOf(joined['servers_in_room']).map(leaf).sort(), [RESIDENT, MEMBER]);
-  const state = itemsOf(joined['state']);
-  const members = state.filter(({ type }) => leaf(type) === 'm.room.member');
-  assert.equal(
-    members.map((event) => leaf(event['state_key'])),
-    [CAROL],
-  );
-  const types = state.map(({ type }) => leaf(type));
-  for (const type of ['m.room.create', 'm.room.power_levels', 'm.room.join_rules', 'm.room.name']) {
-    assert.ok(types.includes(type), type);
-  }
-  const [inState, inChain] = [at.idsOf(joined['state']), at.idsOf(joined['auth_chain'])];
-  const needed = at.chainOf([...inState, at.pduOf(joined['event']).eventId]);
-  assert.equal([...new Set([...inChain, ...inState])].sort(), [...new Set([...needed, ...inState])].sort());
-  assert.equal(
-    inChain.filter((id) => inState.includes(id)),
-    [],
-    'nothing is told twice',
-  );
-  await at.close();
-});
-
-test('a room with neither name nor alias is told with those whom it is named after', async () => {
-  const at = await Resident.open();
-  await at.room();
-  const joined = await handshake(at, CAROL, STRANGER, '?omit_members=true');
-  const members = itemsOf(joined['state']).filter(({ type }) => leaf(type) === 'm.room.member');
-  assert.equal(members.map((event) => leaf(event['state_key'])).sort(), [ALICE, BOB]);
-  await at.close();
-});
-
-test('a large room without a name is told with five of its members', async () => {
-  const at = await Resident.open();
-  await at.room();
-  for (let i = 0; i < 10; i++) await at.join(`@user${i}:delta.test`);
-  const joined = await handshake(at, CAROL, STRANGER, '?omit_members=true');
-  const members = itemsOf(joined['state']).filter(({ type }) => leaf(type) === 'm.room.member');
-  assert.equal(members.map((event) => leaf(event['state_key'])).sort(), [
-    ALICE,
-    BOB,
-    '@user0:delta.test',
-    '@user1:delta.test',
-    '@user2:delta.test',
-  ]);
-  assert.equal(itemsOf(joined['servers_in_room']).map(leaf).sort(), [RESIDENT, MEMBER, 'delta.test']);
-  await at.close();
-});
-
 /** A room of Alice's that members of another may join. */
 async function restricted(at: Resident, allow: readonly JsonObject[]): Promise<void> {
   await at.room();
@@ -414,7 +311,7 @@ test('who is invited to a restricted room needs nobody to vouch', async () => {
   await at.member(ALICE, CAROL, 'invite');
   const made = await at.answer(STRANGER, 'GET', makeJoin(at.roomId));
   assert.is(made['event']?.['content']?.['join_authorised_via_users_server'], undefined);
-  await handshake(at);
+  await at.handshake();
   await at.close();
 });
 

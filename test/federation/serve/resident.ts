@@ -17,12 +17,12 @@ import { signEvent } from '../../../src/event/signing.js';
 import { FederationError } from '../../../src/federation/errors.js';
 import { Federation } from '../../../src/federation/federation.js';
 import { ServerKeys } from '../../../src/federation/identity/server-keys.js';
-import { FEDERATION_OPTIONS } from '../../../src/federation/options.js';
+import { FEDERATION_OPTIONS, type FederationOptions } from '../../../src/federation/options.js';
 import type { FederationParts } from '../../../src/federation/parts.js';
-import { type FederationRoute, JsonText } from '../../../src/federation/route.js';
+import { type FederationRoute, JsonText, Octets } from '../../../src/federation/route.js';
 import { serveRoutes } from '../../../src/federation/serve/routes.js';
 import type { IncomingAnswer, OutgoingRequest, Transport } from '../../../src/federation/transport.js';
-import { utf8 } from '../../../src/lib/bytes.js';
+import { toHex, utf8 } from '../../../src/lib/bytes.js';
 import { StateroomError } from '../../../src/lib/errors.js';
 import { authEventKeys } from '../../../src/room/auth/selection.js';
 import { castKeys, keyOf, SERVERS } from '../../simulator/cast.js';
@@ -39,6 +39,11 @@ export const CAROL = '@carol:gamma.test' as UserId;
 const START = Date.UTC(2026, 0, 1);
 /** Turns of the event loop in which what is to happen by itself happens. */
 const TURNS_MAX = 10_000;
+
+/** What of the server is not as usual. */
+interface Circumstances {
+  readonly options?: Partial<FederationOptions>;
+}
 
 /** What a request gave. */
 export interface Served {
@@ -89,7 +94,11 @@ export class Resident {
   }
 
   /** @param name the server's; Alice is one of the first's users */
-  static async open(version = '12', name: ServerName = RESIDENT): Promise<Resident> {
+  static async open(
+    version = '12',
+    name: ServerName = RESIDENT,
+    { options, ...otherParts }: Circumstances = {},
+  ): Promise<Resident> {
     const rules = rulesOf(version);
     assert.ok(rules);
     const clock = { now: START };
@@ -109,7 +118,8 @@ export class Resident {
       random: () => 0.5,
       after: () => () => undefined,
       log: { info: silent, warn: silent, debug: silent },
-      options: FEDERATION_OPTIONS,
+      options: { ...FEDERATION_OPTIONS, ...options },
+      ...otherParts,
     };
     const federation = await Federation.open(parts);
     await accounts.register({ username: 'alice' });
@@ -249,6 +259,7 @@ export class Resident {
     };
     try {
       const answer = await route.handler(request, this.federation);
+      if (answer instanceof Octets) return { status: 200, body: wire({ octets: toHex(answer.bytes) }) };
       if (!(answer instanceof JsonText)) return { status: 200, body: wire(answer) };
       return { status: 200, body: JSON.parse(Buffer.from(await answer.bytes()).toString()) as Json };
     } catch (error) {
@@ -267,6 +278,41 @@ export class Resident {
     const served = await this.ask(origin, method, path, body);
     assert.is(served.status, 200, `${method} ${path}: ${JSON.stringify(served.body)}`);
     return served.body;
+  }
+
+  /** A whole handshake of a join, of the version of the room. */
+  async handshake(user: UserId = CAROL, query = ''): Promise<Json> {
+    const server = serverOf(user);
+    const made = await this.answer(
+      server,
+      'GET',
+      `${v1`make_join/${this.roomId}/${user}`}?ver=${this.rules.version}`,
+    );
+    return this.sendJoin(this.complete(made['event'] ?? {}, server), query);
+  }
+
+  /** The second half of it. */
+  sendJoin({ eventId, json, sender }: Pdu, query = ''): Promise<Json> {
+    const path = `${v2`send_join/${this.roomId}/${eventId}`}${query}`;
+    return this.answer(serverOf(sender), 'PUT', path, json);
+  }
+
+  /** Takes in what another gave for a join, as a server does that joins. */
+  async takeJoin(answer: Json, isPartial: boolean): Promise<void> {
+    const servers = itemsOf(answer['servers_in_room']).map(leaf);
+    const json = (event: Json | undefined): JsonObject => this.pduOf(event).json;
+    const outcome = await this.engine.receiveJoin({
+      roomVersion: this.rules.version,
+      event: json(answer['event']),
+      state: itemsOf(answer['state']).map(json),
+      authChain: itemsOf(answer['auth_chain']).map(json),
+      from: RESIDENT,
+      isPartial,
+      servers,
+    });
+    assert.is(outcome.verdict.verdict, 'accepted', outcome.verdict.reason);
+    assert.equal(outcome.dropped, []);
+    this.roomId = outcome.roomId;
   }
 
   /** A request that must be refused so. */
@@ -339,6 +385,11 @@ export function v1(parts: TemplateStringsArray, ...values: readonly string[]): s
 
 export function v2(parts: TemplateStringsArray, ...values: readonly string[]): string {
   return `/v2/${encoded(parts, values)}`;
+}
+
+/** A path of our own endpoints. */
+export function ours(parts: TemplateStringsArray, ...values: readonly string[]): string {
+  return `/unstable/org.stateroom/${encoded(parts, values)}`;
 }
 
 export function itemsOf(json: Json | undefined): readonly Json[] {

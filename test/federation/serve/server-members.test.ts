@@ -39,11 +39,16 @@ test('whatever states of a room are asked in whatever order, the servers are tho
         const servers = members.of(view);
         const expected = joinedIn(view);
         assert.equal([...servers.joined()].sort(), expected);
+        assert.equal([...servers.joinedUsers()].map(([server]) => server).sort(), expected);
+        for (const [server, user] of servers.joinedUsers()) {
+          assert.is(serverOf(user), server);
+          assert.is(view.membership(user), 'join', 'one who is joined stands for the server');
+        }
         assert.is(servers.has('delta.test' as ServerName), false);
         for (const { userId } of view.members()) {
           const parsed = parseUserId(userId);
           assert.ok(parsed);
-          assert.ok(servers.users(serverOf(parsed)).has(parsed), 'members of any membership are known');
+          assert.ok(servers.users(serverOf(parsed)).includes(parsed), 'members of any membership are known');
         }
       }
     }),

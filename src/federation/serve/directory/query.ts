@@ -26,8 +26,8 @@ function profile(request: FederationRequest, { parts }: Federation): JsonObject 
   return Object.fromEntries([[field, value]]);
 }
 
-function directory(request: FederationRequest, { parts }: Federation): JsonObject {
-  const { accounts, engine, serverName } = parts;
+function directory(request: FederationRequest, federation: Federation): JsonObject {
+  const { accounts, engine, serverName } = federation.parts;
   const alias = requiredQuery(request, 'room_alias');
   if (!isAliasOf(alias, serverName)) throw invalidParam('The alias is none of this server: #name:server.');
   const roomId = accounts.aliases.get(alias)?.roomId;
@@ -36,7 +36,7 @@ function directory(request: FederationRequest, { parts }: Federation): JsonObjec
   const servers = new Set<ServerName>();
   const inRoom = servingOf(engine).members.of(engine.currentState(row.roomId));
   if (inRoom.has(serverName)) servers.add(serverName);
-  for (const server of inRoom.joined()) {
+  for (const server of [...inRoom.joined(), ...(engine.partial.serversIn(row.roomId) ?? [])]) {
     if (servers.size >= SERVERS_MAX) break;
     servers.add(server);
   }

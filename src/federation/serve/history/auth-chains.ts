@@ -13,6 +13,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createIdOfRoom, type EventId, type RoomId } from '../../../event/ids.js';
 import { ClockCache } from '../../../lib/clock-cache.js';
+import { Turns } from '../../../lib/turns.js';
 import type { StateView } from '../../../reader/state-view.js';
 import type { Store } from '../../../store/store.js';
 
@@ -153,7 +154,7 @@ export class AuthChains {
   readonly #store: Store;
   readonly #rooms = new ClockCache<RoomId, StateChain>(ENTRIES_KEPT);
   /** One state of a room at a time: they share what is kept. */
-  readonly #turns = new Map<RoomId, Promise<unknown>>();
+  readonly #turns = new Turns<RoomId>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -170,18 +171,8 @@ export class AuthChains {
   }
 
   /** @param read called in the turn in which the chain is that of the state */
-  async #ofState<T>(view: StateView, read: (chain: StateChain) => T): Promise<T> {
-    const { roomId } = view;
-    const turn = (this.#turns.get(roomId) ?? Promise.resolve()).then(async () =>
-      read(await this.#moved(view)),
-    );
-    const settled = turn.catch(() => undefined);
-    this.#turns.set(roomId, settled);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(roomId) === settled) this.#turns.delete(roomId);
-    }
+  #ofState<T>(view: StateView, read: (chain: StateChain) => T): Promise<T> {
+    return this.#turns.in(view.roomId, async () => read(await this.#moved(view)));
   }
 
   async #moved(view: StateView): Promise<StateChain> {

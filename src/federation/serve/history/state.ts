@@ -35,9 +35,21 @@ async function stateIds(request: FederationRequest, federation: Federation): Pro
 }
 
 /** The state before the event in the query. @throws FederationError 403, 404 */
-async function stateAsked(request: FederationRequest, federation: Federation): Promise<StateView> {
+function stateAsked(request: FederationRequest, federation: Federation): Promise<StateView> {
+  return stateAskedAt(request, federation, requiredQuery(request, 'event_id'));
+}
+
+/**
+ * The state before an event of the room in the path, for a server that may ask for it.
+ * @throws FederationError 403, 404
+ */
+export async function stateAskedAt(
+  request: FederationRequest,
+  federation: Federation,
+  eventId: string,
+): Promise<StateView> {
   const room = await roomAskedBy(federation, param(request, 'roomId'), request.origin);
-  const event = eventAsked(federation, room, requiredQuery(request, 'event_id'));
+  const event = eventAsked(federation, room, eventId);
   assertWhole(event);
   if (event.roots === undefined) throw notFound('The state at this event is not known here.');
   return room.view.at(event.roots.before);

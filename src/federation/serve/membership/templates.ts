@@ -36,6 +36,7 @@ async function makeKnock(request: FederationRequest, federation: Federation): Pr
   return template(federation, room, userId, { membership: 'knock' });
 }
 
+/** Of a room that is known in part no leave would be taken here, so none is begun; Synapse begins it all the same. */
 async function makeLeave(request: FederationRequest, federation: Federation): Promise<JsonObject> {
   const userId = userOfOrigin(request);
   const room = await residentRoom(federation, param(request, 'roomId'), request.origin);
