@@ -81,7 +81,7 @@ async function stateByIds(
 }
 
 /** The current state of a room, and those after its forward extremities, which others may know. */
-function statesNow(engine: Engine, roomId: RoomId): readonly KnownState[] {
+export function statesNow(engine: Engine, roomId: RoomId): readonly KnownState[] {
   if (engine.store.room(roomId) === undefined) return [];
   const ends = engine.forwardExtremities(roomId).map((id) => ({ view: engine.stateAt(id), after: id }));
   return [{ view: engine.currentState(roomId), after: undefined }, ...ends];

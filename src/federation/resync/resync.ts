@@ -27,6 +27,7 @@ import { Effort } from '../gaps/effort.js';
 import type { FetchObserver } from '../gaps/fetch-observer.js';
 import type { FederationParts } from '../parts.js';
 import type { RoomServers } from '../outbound/room-servers.js';
+import { knownStates } from './known-states.js';
 import type { ResyncOptions } from './options.js';
 
 export interface ResyncParts
@@ -154,7 +155,8 @@ export class Resync {
       },
     };
     const effort = new Effort({ ...parts, serversOf: () => [] }, roomId, signal, options.serverTimeoutMs);
-    const state = await stateBefore(parts, effort, event, [server]);
+    const known = await knownStates(engine, this.base);
+    const state = await stateBefore(parts, effort, event, [server], known);
     return state?.ids;
   }
 

@@ -2,8 +2,10 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { UserId } from '../../../src/event/ids.js';
+import { RESYNC_OPTIONS } from '../../../src/federation/resync/options.js';
 import { v3 } from '../membership/people.js';
-import { HANG, Scene } from './scene.js';
+import { HANG, memberEvent, Scene, stepOf } from './scene.js';
 
 const test = suite('federation/resync leaving');
 
@@ -70,22 +72,36 @@ test('a room that is joined anew is completed from there, and the old join given
     scene.assertWhole();
   }));
 
-test('who had the whole room before, left and comes back, has it whole again', () =>
-  Scene.play({}, async (scene) => {
-    const { net, bob, roomId } = scene;
-    await scene.join();
-    await net.settle();
-    scene.assertWhole();
-    await leave(scene);
-    await net.settle();
-    await bob.ask('PUT', v3`/v3/rooms/${roomId}/state/m.room.name/`, { name: 'Renamed' });
-    net.advance(1_000);
-    const before = scene.asked('event') + scene.asked('state');
-    await scene.join();
-    await net.settle();
-    scene.assertWhole();
-    assert.is(scene.asked('event') + scene.asked('state'), before, 'all but the ids was here');
-  }));
+for (const treeEntriesMin of [0, 500]) {
+  const how = treeEntriesMin === 0 ? 'by the difference of trees' : 'by ids';
+  const options = {
+    members: 20,
+    tuning: { resync: { fetching: { ...RESYNC_OPTIONS.fetching, treeEntriesMin } } },
+  };
+  test(`who had the whole room before, left and comes back, fetches nothing of what they had: ${how}`, () =>
+    Scene.play(options, async (scene) => {
+      const { net, bob, roomId } = scene;
+      await scene.join();
+      await net.settle();
+      scene.assertWhole();
+      await leave(scene);
+      await net.settle();
+      const there = bob.site.harness.home.engine;
+      for (let i = 0; i < 5; i++) await there.send(roomId, memberEvent(`@new${i}:b.test` as UserId, 'join'));
+      net.advance(1_000);
+      const before = net.asked.length;
+      await scene.join();
+      await net.settle();
+      scene.assertWhole();
+      const asked = net.asked
+        .slice(before)
+        .filter(({ from, uri }) => from === 'a.test' && !uri.includes('/send/'));
+      const steps = asked.map(({ uri }) => stepOf(uri));
+      const single = Array.from({ length: 5 }, () => 'event');
+      const fetching = treeEntriesMin === 0 ? ['state_difference', 'events'] : ['state_ids', ...single];
+      assert.equal(steps, ['make_join', 'send_join', ...fetching]);
+    }));
+}
 
 test('what was left before the server ended is not completed after its start', () =>
   Scene.play({ isOnDisk: true }, async (scene) => {

@@ -85,7 +85,13 @@ export class Scene {
 
   static async open({ members = 3, room = {}, isOnDisk, ...options }: SceneOptions = {}): Promise<Scene> {
     const folder = isOnDisk === true ? mkdtempSync(join(tmpdir(), 'stateroom-resync-')) : undefined;
-    const net = await network({ servers: 3, ...options, ...(folder === undefined ? {} : { folder }) });
+    const residents = { smallRoomMembersMax: 0, tellsNeededMembers: false, ...options.options };
+    const net = await network({
+      servers: 3,
+      ...options,
+      options: residents,
+      ...(folder === undefined ? {} : { folder }),
+    });
     const names = ['alice', 'bob', 'carol', 'dave', 'erin'];
     const people: Person[] = [];
     for (const i of net.sites.keys()) people.push(await Person.at(net, i, names[i] ?? `user${i}`));
@@ -164,12 +170,16 @@ export class Scene {
   async until(holds: () => boolean, stepMs = 10_000, steps = 100): Promise<void> {
     for (let step = 0; step < steps; step++) {
       await this.net.settle();
-      // What reads a disk takes its time, and nobody else's.
-      while (this.progress?.state === 'completing') await this.net.settle();
+      // What reads a disk takes its time, and no server's.
+      while (this.resyncs.stats.running > 0 && !this.#isAsking()) await this.net.settle();
       if (holds()) return;
       this.net.advance(stepMs);
     }
     assert.unreachable(`it did not come to pass: ${JSON.stringify(this.progress)}`);
+  }
+
+  #isAsking(): boolean {
+    return this.net.asked.some(({ from, status }) => from === this.name && status === undefined);
   }
 
   /** Requests of one kind that the joining server sent. */
@@ -222,8 +232,8 @@ export function idsAt(answer: JsonObject, name: string): string[] {
   return isArray(list) ? list.map(String) : [];
 }
 
-function stepOf(uri: string): string {
-  return /\/_matrix\/federation\/v\d\/([a-z_]+)/.exec(uri)?.[1] ?? '';
+export function stepOf(uri: string): string {
+  return /\/_matrix\/federation\/(?:v\d|unstable\/org\.stateroom)\/([a-z_]+)/.exec(uri)?.[1] ?? '';
 }
 
 export const HANG: Fault = { kind: 'hang' };
