@@ -41,11 +41,8 @@ function play(members: number, step: Step, fault: Fault): Promise<void> {
     const [other] = others;
     assert.ok(other);
     script.on(bob.site, step, fault);
-    let isIn = false;
-    const joining = scene.join([bob.site, other.site]).then(() => {
-      isIn = true;
-    });
-    await scene.until(() => isIn && !scene.isPartial, 20_000, 40);
+    const joining = scene.join([bob.site, other.site]);
+    await scene.until(() => scene.isIn && !scene.isPartial, 20_000, 40);
     await joining;
     script.clear();
     // A join that was taken twice leaves two ends; whatever is said next follows both.

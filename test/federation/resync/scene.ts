@@ -152,6 +152,12 @@ export class Scene {
     return this.site.federation.resyncs;
   }
 
+  /** Is Alice in the room? */
+  get isIn(): boolean {
+    if (this.engine.store.room(this.roomId) === undefined) return false;
+    return this.engine.currentState(this.roomId).membership(this.alice.userId) === 'join';
+  }
+
   get isPartial(): boolean {
     return this.engine.partial.isPartial(this.roomId);
   }
