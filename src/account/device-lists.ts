@@ -8,9 +8,13 @@
 // the signer only. Other servers count the changes of a user's devices: each names the one before it. A change
 // of cross-signing keys, which names no device, is not among them.
 //
-// Source: client-server API, "Tracking the device list for a user", GET /keys/changes.
+// Of a room whose state was incomplete when a client was told of it, that client knows some of the members, and
+// may know some who are none: what it was told then is stored no more. When the state is whole it is told of all.
+//
+// Source: client-server API, "Tracking the device list for a user", GET /keys/changes; MSC3902.
 
 import type { InternalRecord } from '../core/internal.js';
+import type { CompletedState } from '../core/partial-states.js';
 import type { Engine } from '../engine/engine.js';
 import type { UserId } from '../event/ids.js';
 import { internalRoomId } from '../event/internal.js';
@@ -51,6 +55,8 @@ export interface DeviceListChange {
 interface Span {
   readonly before: StateView | undefined;
   readonly after: StateView | undefined;
+  /** Users who were, or may have been, known to be in it at its begin, which was incomplete then, and are not now. */
+  readonly undone: readonly UserId[];
 }
 
 /** Whose keys a record of the room says to have changed, as far as `userId` is concerned. */
@@ -84,6 +90,13 @@ export class DeviceLists {
     const room = this.#engine.store.room(DEVICE_LISTS_ROOM);
     if (room === undefined) return 0;
     return this.#lastDeviceChange(this.#current(room), userId) ?? 0;
+  }
+
+  /** Seq of the newest change of a user's devices or cross-signing keys; 0 where there was none. */
+  newestChange(userId: UserId): number {
+    const room = this.#engine.store.room(DEVICE_LISTS_ROOM);
+    const id = room === undefined ? undefined : this.#current(room).get(DEVICE_LIST, userId);
+    return (id === undefined ? undefined : this.#engine.store.seqOf(id)) ?? 0;
   }
 
   /** The change that was committed at a seq; undefined where there was none. */
@@ -127,9 +140,10 @@ export class DeviceLists {
     const spans = await this.#spans(userId, after, to);
     const joined = spans.flatMap((span) => span.after ?? []);
     const encrypted = spans.map(
-      ({ before, after: now }): Span => ({
+      ({ before, after: now, undone }): Span => ({
         before: before !== undefined && isEncrypted(before) ? before : undefined,
         after: now !== undefined && isEncrypted(now) ? now : undefined,
+        undone,
       }),
     );
     const { came, went } = movedIn(encrypted);
@@ -170,11 +184,19 @@ export class DeviceLists {
       const newest = this.#newestSeq(room);
       const now = newest <= to ? this.#current(room) : await this.#stateAt(room, to);
       const before = newest <= after ? now : await this.#stateAt(room, after);
-      const ifJoined = (view: StateView): StateView | undefined =>
-        view.membership(userId) === 'join' ? view : undefined;
-      spans.push({ before: ifJoined(before), after: ifJoined(now) });
+      spans.push(this.#span(userId, after, before, now));
     }
     return spans;
+  }
+
+  #span(userId: UserId, since: number, before: StateView, now: StateView): Span {
+    const ifJoined = (view: StateView): StateView | undefined =>
+      view.membership(userId) === 'join' ? view : undefined;
+    const after = ifJoined(now);
+    const completed = this.#engine.partial.completedAfter(now.roomId, since);
+    if (completed === undefined) return { before: ifJoined(before), after, undone: [] };
+    const wasTold = ifJoined(before) !== undefined && isEncrypted(before);
+    return { before: undefined, after, undone: wasTold ? undoneMembers(before, after, now, completed) : [] };
   }
 
   /** The newest accepted event is a forward extremity: nothing can have come after it. */
@@ -208,7 +230,8 @@ function isEncrypted(view: StateView): boolean {
 function movedIn(spans: readonly Span[]): { readonly came: Set<UserId>; readonly went: Set<UserId> } {
   const came = new Set<UserId>();
   const went = new Set<UserId>();
-  for (const { before, after } of spans) {
+  for (const { before, after, undone } of spans) {
+    for (const userId of undone) went.add(userId);
     if (before !== undefined && after !== undefined) {
       for (const { type, stateKey } of before.diff(after)) {
         if (type !== MEMBER_TYPE) continue;
@@ -223,6 +246,28 @@ function movedIn(spans: readonly Span[]): { readonly came: Set<UserId>; readonly
     }
   }
   return { came, went };
+}
+
+/**
+ * Users who may have been taken for members, and are not shared with now: those whose membership was told wrong, or
+ * changed since; everybody where the user is gone. Where very many were wrong it is everybody who is no member.
+ * @param after undefined when the user is not in the room any more
+ */
+function undoneMembers(
+  before: StateView,
+  after: StateView | undefined,
+  now: StateView,
+  { corrected }: CompletedState,
+): UserId[] {
+  const users = new Set<string>();
+  const add = (type: string, stateKey: string): void => {
+    if (type === MEMBER_TYPE && after?.membership(stateKey) !== 'join') users.add(stateKey);
+  };
+  for (const [type, stateKey] of corrected ?? []) add(type, stateKey);
+  if (corrected === undefined) for (const { type, stateKey } of now.entries(MEMBER_TYPE)) add(type, stateKey);
+  for (const { type, stateKey } of before.diff(now)) add(type, stateKey);
+  if (after === undefined) for (const { userId } of before.members({ membership: 'join' })) users.add(userId);
+  return [...users] as UserId[];
 }
 
 /** Those of the users who are in one of the rooms: each looked up, or the rooms listed where that is less. */

@@ -12,6 +12,8 @@ import type { Pdu } from '../event/pdu.js';
 import { redact } from '../event/redact.js';
 import type { EventId } from '../event/ids.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
+import { MEMBER_TYPE } from '../room/state/key.js';
+import { type Bundles, bundledRelations } from './bundled-relations.js';
 import { isErasedFor } from './erasure.js';
 import type { Homeserver } from './homeserver.js';
 import type { Requester } from './route.js';
@@ -22,9 +24,13 @@ export interface Serving {
   readonly requester: Pick<Requester, 'userId' | 'deviceId'>;
   /**
    * `timeline` fills `unsigned` in full; `state`, for listings of state by the thousand, leaves out what costs
-   * reads for each event: `membership`, `prev_content`, `replaces_state`.
+   * reads for each event: `membership`, and what it replaced, but for the requester's own membership.
    */
   readonly detail: 'timeline' | 'state';
+  /** Events that are shown redacted whatever became of them. */
+  readonly hides?: ((event: KnownEvent) => boolean) | undefined;
+  /** What of their relations events are given with; nothing when left out. */
+  readonly bundles?: Bundles | undefined;
   /** The requester's eyes on the room. */
   readonly viewer: RoomViewer;
   /** `event_format` of a filter; `client` when left out. */
@@ -39,9 +45,11 @@ export async function toClientEvents(
   events: readonly KnownEvent[],
   serving: Serving,
 ): Promise<JsonObject[]> {
-  const replaced =
-    serving.detail === 'timeline' ? replacedBy(home, events, serving.viewer) : new Map<EventId, KnownEvent>();
+  const isFull = serving.detail === 'timeline';
+  const telling = isFull ? events : events.filter(({ pdu }) => isMembershipOf(serving.viewer, pdu));
+  const replaced = replacedBy(home, telling, serving.viewer);
   const redactions = await redactionsOf(home.engine).of([...events, ...replaced.values()]);
+  const bundled = await bundledWith(home, events, serving, (event) => redactions.has(event.pdu.eventId));
   return events.map((event) => {
     const redaction = redactions.get(event.pdu.eventId);
     const previous = replaced.get(event.pdu.eventId);
@@ -49,6 +57,8 @@ export async function toClientEvents(
     if (previous !== undefined) {
       unsigned['replaces_state'] = previous.pdu.eventId;
       if (serving.viewer.canSee(previous)) {
+        // In no specification, but all servers give it: clients learn by it whose direct chat they accepted.
+        unsigned['prev_sender'] = previous.pdu.sender;
         const isErased = isErasedFor(home, serving.viewer, previous);
         unsigned['prev_content'] = contentOf(previous.pdu, isErased || redactions.has(previous.pdu.eventId));
       }
@@ -57,8 +67,34 @@ export async function toClientEvents(
       const inner = unsignedOf(home, redaction, serving);
       unsigned['redacted_because'] = formatted(redaction.pdu, inner, false, serving);
     }
-    const isRedacted = redaction !== undefined || isErasedFor(home, serving.viewer, event);
+    const relations = bundled.get(event.pdu.eventId);
+    if (relations !== undefined) unsigned['m.relations'] = relations;
+    const isHidden = serving.hides?.(event) === true || isErasedFor(home, serving.viewer, event);
+    const isRedacted = redaction !== undefined || isHidden;
     return formatted(event.pdu, unsigned, isRedacted, serving);
+  });
+}
+
+async function bundledWith(
+  home: Homeserver,
+  events: readonly KnownEvent[],
+  serving: Serving,
+  isRedacted: (event: KnownEvent) => boolean,
+): Promise<ReadonlyMap<EventId, JsonObject>> {
+  const { bundles, viewer, requester } = serving;
+  if (bundles === undefined) return new Map();
+  return bundledRelations(home, events, {
+    userId: requester.userId,
+    viewer,
+    bundles,
+    isRedacted: (event) => isRedacted(event) || isErasedFor(home, viewer, event),
+    serve: (child, inner) =>
+      toClientEvent(home, child, {
+        ...serving,
+        withoutRoomId: false,
+        bundles: inner,
+        hides: undefined,
+      }),
   });
 }
 
@@ -85,6 +121,14 @@ export async function shownContent(
   const redactions = await redactionsOf(home.engine).of([event]);
   const isErased = viewer !== undefined && isErasedFor(home, viewer, event);
   return contentOf(event.pdu, isErased || redactions.has(event.pdu.eventId));
+}
+
+/** Is it the viewer's own membership of the room? */
+export function isMembershipOf(
+  { userId }: Pick<RoomViewer, 'userId'>,
+  { type, stateKey }: Pick<Pdu, 'type' | 'stateKey'>,
+): boolean {
+  return type === MEMBER_TYPE && stateKey === userId;
 }
 
 /** The state events that these replaced, by the replacing event's id. */

@@ -12,21 +12,26 @@ import { param, queryInteger, queryWord } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { readableRoom, type RoomAccess, visibleEvent } from './visibility.js';
 
-const NOT_FOUND = 'The event is not there, or you may not see it.';
+/** What is said where an event is not there, or not for the one who asks. */
+export const EVENT_NOT_FOUND = 'The event is not there, or you may not see it.';
 
 async function event(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const access = accessOrNotFound(request, home);
   const found = visibleEvent(home, access, param(request, 'eventId'));
-  if (found === undefined) throw notFound(NOT_FOUND);
-  return toClientEvent(home, found, { requester: request.user, viewer: access.viewer, detail: 'timeline' });
+  if (found === undefined) throw notFound(EVENT_NOT_FOUND);
+  const { viewer } = access;
+  return toClientEvent(home, found, { requester: request.user, viewer, detail: 'timeline', bundles: 'all' });
 }
 
-/** Here the specification says 404 where other endpoints say 403. */
-function accessOrNotFound(request: AuthenticatedRequest, home: Homeserver): RoomAccess {
+/**
+ * What the user may read of the room. Here the specification says 404 where other endpoints say 403.
+ * @throws MatrixError 404
+ */
+export function accessOrNotFound(request: AuthenticatedRequest, home: Homeserver): RoomAccess {
   try {
     return readableRoom(home, param(request, 'roomId'), request.user.userId);
   } catch (error) {
-    throw error instanceof MatrixError && error.status === 403 ? notFound(NOT_FOUND) : error;
+    throw error instanceof MatrixError && error.status === 403 ? notFound(EVENT_NOT_FOUND) : error;
   }
 }
 

@@ -42,7 +42,7 @@ export function ephemeralSink(
       ephemeral.setTyping(roomId, userId, isTyping ? REMOTE_TYPING_MS : 0);
     },
     presence: ({ userId, state, statusMessage, lastActiveAgoMs, isCurrentlyActive }) => {
-      const shared = [...roomServers.sharedRooms(userId)];
+      const shared = [...roomServers.sharedRooms(userId), ...roomServers.maybeSharedRooms(userId)];
       if (shared.length === 0) return;
       const now = parts.now();
       const lastActiveAt = isCurrentlyActive ? now : Math.max(0, now - lastActiveAgoMs);

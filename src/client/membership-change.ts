@@ -122,12 +122,8 @@ function authorisedJoin(home: Homeserver, view: StateView, userId: UserId): Json
   const membership = view.membership(userId);
   if (membership === 'join' || membership === 'invite' || membership === 'ban') return {};
   const rules = stateEvent(engine, view, 'm.room.join_rules');
-  const rule = rules === undefined ? undefined : own(rules.content, 'join_rule');
-  const { allowsRestricted, allowsKnockRestricted } = view.rules.authorisation;
-  const isRestricted =
-    (rule === 'restricted' && allowsRestricted) || (rule === 'knock_restricted' && allowsKnockRestricted);
-  if (rules === undefined || !isRestricted) return {};
-  if (!isAllowedBy(home, rules.content, userId)) {
+  if (rules === undefined || allowedRooms(view, rules.content) === undefined) return {};
+  if (!isAllowedBy(home, view, rules.content, userId)) {
     throw forbidden('You are in none of the rooms whose members may join this one.');
   }
   const authorising = localInviter(home, view);
@@ -137,16 +133,33 @@ function authorisedJoin(home: Homeserver, view: StateView, userId: UserId): Json
 
 const ALLOWED_ROOMS_MAX = 1_000;
 
-/** Is the user joined to one of the rooms that the join rules name, as far as they are known here? */
-function isAllowedBy({ engine }: Homeserver, joinRules: JsonObject, userId: UserId): boolean {
+/** The rooms whose members may join a restricted room; undefined for a room that is not restricted. */
+export function allowedRooms(view: StateView, joinRules: JsonObject): readonly string[] | undefined {
+  const rule = own(joinRules, 'join_rule');
+  const { allowsRestricted, allowsKnockRestricted } = view.rules.authorisation;
+  const isRestricted =
+    (rule === 'restricted' && allowsRestricted) || (rule === 'knock_restricted' && allowsKnockRestricted);
+  if (!isRestricted) return undefined;
   const allow = own(joinRules, 'allow');
-  if (!isArray(allow)) return false;
-  return allow.slice(0, ALLOWED_ROOMS_MAX).some((entry) => {
-    if (!isObject(entry) || own(entry, 'type') !== 'm.room_membership') return false;
+  if (!isArray(allow)) return [];
+  return allow.slice(0, ALLOWED_ROOMS_MAX).flatMap((entry) => {
+    if (!isObject(entry) || own(entry, 'type') !== 'm.room_membership') return [];
     const roomId = own(entry, 'room_id');
-    if (typeof roomId !== 'string' || clientRoom(engine, roomId) === undefined) return false;
-    return engine.currentState(roomId).membership(userId) === 'join';
+    return typeof roomId === 'string' ? [roomId] : [];
   });
+}
+
+/** Is the user joined to one of the rooms that the join rules name, as far as they are known here? */
+export function isAllowedBy(
+  { engine }: Homeserver,
+  view: StateView,
+  joinRules: JsonObject,
+  userId: UserId,
+): boolean {
+  return (allowedRooms(view, joinRules) ?? []).some(
+    (roomId) =>
+      clientRoom(engine, roomId) !== undefined && engine.currentState(roomId).membership(userId) === 'join',
+  );
 }
 
 /** A joined user of this server who may invite: those with a level of their own first, else anyone at all. */

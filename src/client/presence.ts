@@ -52,12 +52,15 @@ async function sharesRoom(home: Homeserver, userId: UserId, other: UserId): Prom
   return rooms.some((roomId) => isJoined(home, roomId, other));
 }
 
-/** Is somebody, of this server or another, joined to the room? */
-export function isJoined({ accounts, engine, options }: Homeserver, roomId: RoomId, userId: UserId): boolean {
+/** Is somebody, of this server or another, joined to the room, or may be for all that is known? */
+export function isJoined(home: Homeserver, roomId: RoomId, userId: UserId): boolean {
+  const { accounts, engine, options, federation } = home;
   if (serverOf(userId) === options.serverName) {
     return accounts.memberships.ofRoom(roomId).get(userId)?.membership === 'join';
   }
-  return engine.store.room(roomId) !== undefined && engine.currentState(roomId).membership(userId) === 'join';
+  if (engine.store.room(roomId) === undefined) return false;
+  if (engine.currentState(roomId).membership(userId) === 'join') return true;
+  return federation?.roomServers.isMaybeIn(userId, roomId) === true;
 }
 
 export const presenceRoutes: readonly Route[] = [

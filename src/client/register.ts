@@ -11,7 +11,7 @@ import type { Homeserver } from './homeserver.js';
 import { deviceFields, newPassword, sessionAnswer } from './login.js';
 import { bodyFlag, bodyText, queryText, queryWord } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
-import { type Flow, interactively, isRegistrationToken } from './uia.js';
+import { type Flow, hasAuth, interactively, isRegistrationToken } from './uia.js';
 
 async function register(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   if (queryWord(request, 'kind', ['user', 'guest']) === 'guest') {
@@ -24,8 +24,11 @@ async function register(request: AuthenticatedRequest, home: Homeserver): Promis
   const isLoginInhibited = bodyFlag(body, 'inhibit_login') ?? false;
   // What is wrong with the request is told before the client goes through the stages.
   freeUserId(home, username);
+  const task = { flows, purpose: 'register', userId: undefined };
+  // Clients ask for the flows before anybody has typed a password: it is missed only beside `auth`.
+  if (bodyText(body, 'password') === undefined && !hasAuth(body)) await interactively(home, request, task);
   const password = newPassword(body, 'password');
-  await interactively(home, request, { flows, purpose: 'register', userId: undefined });
+  await interactively(home, request, task);
   const userId = await registered(home, username, password);
   if (isLoginInhibited) return { user_id: userId, home_server: home.options.serverName };
   return sessionAnswer(home, await home.accounts.startSession(userId, device));

@@ -19,6 +19,7 @@ import { logoutRoutes } from './logout.js';
 import { memberRoutes } from './members.js';
 import { membershipRoutes } from './membership.js';
 import { messagesRoutes } from './messages.js';
+import { noneHereRoutes } from './none-here.js';
 import { openIdRoutes } from './openid.js';
 import { passwordRoutes } from './password.js';
 import { profileRoutes } from './profile.js';
@@ -27,11 +28,14 @@ import { pushRuleRoutes } from './push-rules.js';
 import { receiptRoutes } from './receipts.js';
 import { redactRoutes } from './redact.js';
 import { registerRoutes } from './register.js';
+import { relationRoutes } from './relations.js';
+import { roomSummaryRoutes } from './room-summary.js';
 import type { Route } from './route.js';
 import { sendRoutes } from './send.js';
 import { stateRoutes } from './state.js';
 import { syncRoutes } from './sync/routes.js';
 import { tagRoutes } from './tags.js';
+import { threadRoutes } from './threads.js';
 import { toDeviceRoutes } from './to-device.js';
 import { typingRoutes } from './typing.js';
 import { versionsRoutes } from './versions.js';
@@ -42,6 +46,7 @@ export const clientRoutes: readonly Route[] = [
   ...versionsRoutes,
   ...wellKnownRoutes,
   ...capabilitiesRoutes,
+  ...noneHereRoutes,
   // Who one is.
   ...loginRoutes,
   ...registerRoutes,
@@ -73,8 +78,11 @@ export const clientRoutes: readonly Route[] = [
   ...messagesRoutes,
   ...contextRoutes,
   ...eventRoutes,
+  ...relationRoutes,
+  ...threadRoutes,
   ...aliasRoutes,
   ...directoryRoutes,
+  ...roomSummaryRoutes,
   // What happens.
   ...syncRoutes,
   ...typingRoutes,

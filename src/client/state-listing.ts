@@ -12,7 +12,7 @@ import type { JsonObject } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { ClockCache } from '../lib/clock-cache.js';
 import type { StateView } from '../reader/state-view.js';
-import { bareClientEvent, type Serving, toClientEvents } from './client-event.js';
+import { bareClientEvent, isMembershipOf, type Serving, toClientEvents } from './client-event.js';
 import { isOfErased } from './erasure.js';
 import type { Homeserver } from './homeserver.js';
 
@@ -133,6 +133,7 @@ export async function serveListed(
   if (!home.accounts.erased.isEmpty) {
     for (const { pdu } of events) if (isOfErased(home, pdu)) special.add(pdu.eventId);
   }
+  for (const { pdu } of events) if (isMembershipOf(serving.viewer, pdu)) special.add(pdu.eventId);
   const servedApart = await serveApart(home, special, serving);
   const now = home.now();
   const isBare = serving.withoutRoomId === true;

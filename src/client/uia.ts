@@ -35,9 +35,8 @@ export async function interactively(
   { body }: AuthenticatedRequest,
   task: UiaTask,
 ): Promise<void> {
+  if (!hasAuth(body)) throw new Challenge(home.uiaSessions.begin(task.purpose), task, undefined);
   const auth = own(body, 'auth');
-  if (auth === undefined || auth === null)
-    throw new Challenge(home.uiaSessions.begin(task.purpose), task, undefined);
   if (!isObject(auth)) throw badJson('auth is an object.');
   const id = bodyText(auth, 'session');
   // Clients that know the flow send its only stage at once, without having asked for a session.
@@ -55,6 +54,11 @@ export async function interactively(
     throw new Challenge(session, task, undefined);
   }
   home.uiaSessions.end(session);
+}
+
+/** Has the client begun to authenticate? Without it the request asks what there is to show. */
+export function hasAuth(body: JsonObject): boolean {
+  return (own(body, 'auth') ?? null) !== null;
 }
 
 /** Tries a stage that comes next in a flow, and notes it when it is done. @returns why it is not */

@@ -11,6 +11,8 @@ const ANSWER: JsonObject = {
   unstable_features: {
     // `state_after` in /sync, by the name it had before it was stable.
     'org.matrix.msc4222': true,
+    // Element Web sets up no cross-signing for who logs in, and shows none, without this name from before v1.1.
+    'org.matrix.e2e_cross_signing': true,
   },
 };
 

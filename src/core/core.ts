@@ -153,7 +153,11 @@ export class Core {
       onPartial: (event) =>
         void this.internal.write([partialRecord(event, parts.now())]).catch(() => undefined),
     });
-    this.partial = new PartialStates({ ...path, write: (records) => this.internal.write(records) });
+    this.partial = new PartialStates({
+      ...path,
+      write: (records) => this.internal.write(records),
+      written: () => path.writer.written(),
+    });
     this.#completions = new Completions({
       ...path,
       store,

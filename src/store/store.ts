@@ -5,6 +5,7 @@
 // anything, and only the core's writer calls it.
 
 import type { EventId, RoomId } from '../event/ids.js';
+import { ChildlessIndex } from './childless-index.js';
 import { type CommitGroup, COUNTERS_KEY, putGroup, type RowSink } from './commit-group.js';
 import { type Database, type Location, openDatabase } from './database.js';
 import { StoreSchemaError, StoreWorkUnfinishedError, StoreWriteError } from './errors.js';
@@ -78,12 +79,14 @@ export class Store {
   readonly path: string | undefined;
   /** Which events somebody claims to redact. */
   readonly redacted: RedactedIndex;
+  readonly childless: ChildlessIndex;
   readonly #sync: boolean;
 
   private constructor(database: Database, path: string | undefined, sync: boolean) {
     this.database = database;
     this.path = path;
     this.redacted = new RedactedIndex(database);
+    this.childless = new ChildlessIndex(database);
     this.#sync = sync;
   }
 
@@ -267,9 +270,14 @@ export class Store {
     }
   }
 
-  /** Seqs of the events that refer to this id, in commit order. */
-  async *edges(referredId: string, kind: EdgeKind): AsyncGenerator<number> {
-    for await (const key of this.database.keys(edgeRange(referredId, kind))) yield numberOfKey(key);
+  /** Seqs of the events that refer to this id, in commit order unless reversed. */
+  async *edges(
+    referredId: string,
+    kind: EdgeKind,
+    options: { readonly reverse?: boolean; readonly limit?: number } = {},
+  ): AsyncGenerator<number> {
+    const range = { ...edgeRange(referredId, kind), ...options };
+    for await (const key of this.database.keys(range)) yield numberOfKey(key);
   }
 
   /** Seqs of every event that claimed a key of a room, any key of a type, or any at all, accepted or not. */
@@ -298,6 +306,7 @@ export class Store {
   async write(group: CommitGroup): Promise<void> {
     await this.#apply((rows) => putGroup(group, rows));
     this.redacted.note(group);
+    this.childless.note(group);
   }
 
   /** Writes rows that follow from others: for upgrades only. */

@@ -33,6 +33,18 @@ test('a request with no auth data is answered 401 with flows and a session, and 
     assert.is(server.home.accounts.users.get('@alice:example.org'), undefined);
   }));
 
+test('a client that only asks for the flows, with an empty body, gets them; a password is missed with the stages', () =>
+  on({}, async (server) => {
+    const { status, body } = await register(server, {});
+    assert.is(status, 401);
+    assert.equal(stagesOf(body), ['m.login.dummy']);
+    const bare = await register(server, { auth: { ...DUMMY, session: body.session } });
+    assert.is(bare.status, 400);
+    assert.is(bare.body.errcode, 'M_MISSING_PARAM');
+    const auth = { ...DUMMY, session: body.session };
+    assert.is((await register(server, { username: 'alice', password: 'secret', auth })).status, 200);
+  }));
+
 test('with all stages done, an account, a device and a token are made, and the token is good', () =>
   on({}, async (server) => {
     const first = await register(server, { username: 'alice', password: 'secret' });

@@ -15,6 +15,7 @@ test('GET /versions names the versions and unstable features without a token', a
   assert.is(body.versions?.['0'], 'v1.1');
   assert.is(body.versions?.['15'], 'v1.16');
   assert.is(body.unstable_features?.['org.matrix.msc4222'], true);
+  assert.is(body.unstable_features?.['org.matrix.e2e_cross_signing'], true);
 });
 
 test('the well-known document names the base URL', async ({ server }) => {
@@ -29,6 +30,20 @@ test('capabilities name the room versions and what users may change', async ({ s
   assert.is(Object.keys(capabilities?.['m.room_versions']?.available ?? {}).length, 12);
   assert.is(capabilities?.['m.change_password']?.enabled, true);
   assert.is(capabilities?.['m.3pid_changes']?.enabled, false);
+});
+
+test('what there is none of is told as none, not as an error', async ({ server }) => {
+  const alice = await server.user('alice');
+  for (const [path, answer] of [
+    ['pushers', { pushers: [] }],
+    ['account/3pid', { threepids: [] }],
+    ['thirdparty/protocols', {}],
+    ['voip/turnServer', {}],
+  ] as const) {
+    const { status, body } = await server.call(alice, 'GET', `/v3/${path}`);
+    assert.is(status, 200, path);
+    assert.equal(body, answer, path);
+  }
 });
 
 test('every endpoint that needs a user refuses a stranger with 401', async ({ server }) => {

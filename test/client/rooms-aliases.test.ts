@@ -136,4 +136,59 @@ test('the list shows the largest rooms first, page by page', async ({ harness, r
   await rooms.refused([404, 'M_NOT_FOUND'], undefined, 'GET', '/v3/publicRooms?server=elsewhere.org');
 });
 
+const summaryOf = (room: string, base = '/v1/room_summary') => `${base}/${encodeURIComponent(room)}`;
+
+test('a room that one could join is told of before, by its id or an alias', async ({ rooms, alice, bob }) => {
+  const roomId = await rooms.create(alice, {
+    preset: 'public_chat',
+    name: 'The garden',
+    topic: 'roses',
+    room_alias_name: 'garden',
+  });
+  for (const path of [
+    summaryOf(roomId),
+    summaryOf('#garden:example.org'),
+    summaryOf(roomId, '/_matrix/client/unstable/im.nheko.summary/summary'),
+  ]) {
+    assert.equal(await rooms.ask(bob, 'GET', path), {
+      room_id: roomId,
+      name: 'The garden',
+      topic: 'roses',
+      canonical_alias: '#garden:example.org',
+      num_joined_members: 1,
+      join_rule: 'public',
+      world_readable: false,
+      guest_can_join: false,
+      room_version: '12',
+      membership: 'leave',
+    });
+  }
+  assert.is((await rooms.ask(alice, 'GET', summaryOf(roomId)))['membership'], 'join');
+});
+
+test('of a room that one could not join nothing is told', async ({ rooms, alice, bob }) => {
+  const roomId = await rooms.create(alice, { name: 'Secret' });
+  await rooms.refused([404, 'M_NOT_FOUND'], bob, 'GET', summaryOf(roomId));
+  await rooms.refused([404, 'M_NOT_FOUND'], bob, 'GET', summaryOf('!nowhere:example.org'));
+  await rooms.refused([404, 'M_NOT_FOUND'], bob, 'GET', summaryOf('#nowhere:example.org'));
+  await rooms.invite(alice, roomId, bob);
+  const invited = await rooms.ask(bob, 'GET', summaryOf(roomId));
+  assert.equal([textOf(invited['name']), textOf(invited['membership'])], ['Secret', 'invite']);
+});
+
+test('a restricted room is told of to the members of the rooms that it names', async ({
+  rooms,
+  alice,
+  bob,
+}) => {
+  const hall = await rooms.create(alice, { preset: 'public_chat' });
+  const roomId = await rooms.create(alice);
+  const allow = [{ type: 'm.room_membership', room_id: hall }, { type: 'other' }];
+  await rooms.set(alice, roomId, 'm.room.join_rules', { join_rule: 'restricted', allow });
+  await rooms.refused([404, 'M_NOT_FOUND'], bob, 'GET', summaryOf(roomId));
+  await rooms.join(bob, hall);
+  const told = await rooms.ask(bob, 'GET', summaryOf(roomId));
+  assert.equal(itemsOf(told['allowed_room_ids']).map(textOf), [hall]);
+});
+
 test.run();

@@ -151,6 +151,7 @@ test('state events tell what they replaced', async ({ harness, rooms, alice, roo
     membership: 'join',
     replaces_state: first,
     prev_content: { name: 'N' },
+    prev_sender: alice.userId,
   });
 });
 

@@ -206,9 +206,20 @@ export function storeSuite(name: string, open: () => Promise<OpenedStore>): void
       ]),
     );
     assert.equal(await all(store.edges('$a', 'prev')), [1, 2]);
+    assert.equal(await all(store.edges('$a', 'prev', { reverse: true, limit: 1 })), [2]);
     assert.equal(await all(store.edges('$aa', 'prev')), [2]);
     assert.equal(await all(store.edges('$a', 'redaction')), [3]);
     assert.equal(await all(store.edges('$aa', 'relation')), [3]);
+  });
+
+  promise('knows at once when a first event relates to one that had none', async (store) => {
+    await store.write(groupOf([groupEventAt(1), groupEventAt(2, { relatesTo: '$a' as EventId })]));
+    assert.equal([await store.childless.has('$a'), await store.childless.has('$b')], [false, true]);
+    const asked = store.childless.has('$c');
+    await store.write(groupOf([groupEventAt(3, { relatesTo: '$b' as EventId })]));
+    await store.write(groupOf([groupEventAt(4, { relatesTo: '$c' as EventId })]));
+    await asked;
+    assert.equal([await store.childless.has('$b'), await store.childless.has('$c')], [false, false]);
   });
 
   promise('writing a group again changes nothing', async (store) => {

@@ -1,13 +1,13 @@
 // What one answer is made for: who asks, from where, up to where, and what they want of it.
 
 import type { JsonObject } from '../../event/json.js';
-import type { KnownEvent } from '../../room/graph/known-events.js';
 import { toClientEvents } from '../client-event.js';
 import { type ListedEvent, serveListed } from '../state-listing.js';
 import type { Homeserver } from '../homeserver.js';
 import type { Requester } from '../route.js';
 import type { RoomViewer } from '../visibility.js';
 import { keepFields, type SyncFilter } from './filter.js';
+import type { Timeline } from './timeline.js';
 import type { SyncToken } from './token.js';
 import type { NamedRules } from './unread.js';
 
@@ -31,14 +31,15 @@ export interface SyncContext {
   readonly rules: () => NamedRules;
 }
 
-/** Events of a timeline as the filter has them. */
+/** Events of a timeline as the filter has them; with their relations where there is a gap before them. */
 export async function serveTimeline(
   context: SyncContext,
   viewer: RoomViewer,
-  events: readonly KnownEvent[],
+  { events, isLimited }: Pick<Timeline, 'events' | 'isLimited'>,
 ): Promise<JsonObject[]> {
   if (events.length === 0) return [];
-  const serving = { ...servingOf(context, viewer), detail: 'timeline' as const };
+  const bundles = isLimited ? ('all' as const) : undefined;
+  const serving = { ...servingOf(context, viewer), detail: 'timeline' as const, bundles };
   return asFiltered(context, await toClientEvents(context.home, events, serving));
 }
 

@@ -6,6 +6,7 @@
 // Source: client-server API, "Send-to-Device messaging", "End-to-end encryption", "Extensions to /sync".
 
 import { DEVICE_LISTS_ROOM } from '../../account/device-lists.js';
+import { PARTIAL_ROOM } from '../../core/partial-states.js';
 import type { JsonObject } from '../../event/json.js';
 import type { StateView } from '../../reader/state-view.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
@@ -60,9 +61,18 @@ async function deviceLists(context: SyncContext, hasMovedMembers: boolean): Prom
   const { home, requester, since, to } = context;
   if (since === undefined) return undefined;
   const hasNewKeys = home.notifier.moments.newestSeq(DEVICE_LISTS_ROOM) > since.seq;
-  if (!hasNewKeys && !hasMovedMembers) return undefined;
+  if (!hasNewKeys && !hasMovedMembers && !(await hasCompletedRoom(context, since.seq))) return undefined;
   const { changed, left } = await home.accounts.deviceLists.changedSince(requester.userId, since.seq, to.seq);
   return changed.length === 0 && left.length === 0 ? undefined : { changed, left };
+}
+
+/** Is there a room of the user's of which not all members were known at a seq, and now are? */
+async function hasCompletedRoom({ home, requester }: SyncContext, seq: number): Promise<boolean> {
+  if (home.notifier.moments.newestSeq(PARTIAL_ROOM) <= seq) return false;
+  const { partial } = home.engine;
+  const roomIds = (await home.accounts.memberships.ofUser(requester.userId)).keys();
+  for (const roomId of roomIds) if (partial.completedAfter(roomId, seq) !== undefined) return true;
+  return false;
 }
 
 /** May what differs between two states of a room bear on whose devices a user follows? */

@@ -26,6 +26,7 @@ import type {
   RemoteTyping,
 } from './edu-sink.js';
 import type { ServerAcls } from './server-acl.js';
+import type { UnsureMembers } from './unsure-members.js';
 
 /** Receipts, presences and messages to devices that one EDU may bring. */
 const ENTRIES_MAX = 500;
@@ -59,6 +60,7 @@ export interface EduContext {
   readonly engine: Engine;
   readonly accounts: Accounts;
   readonly acls: ServerAcls;
+  readonly unsureMembers: Pick<UnsureMembers, 'admits'>;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer Item)[] ? Item[] : T[K] };
@@ -247,12 +249,16 @@ function keysOf(content: JsonObject, key: string): JsonObject | undefined {
   return isObject(keys) && isKeepable(keys, KEYS_BYTES_MAX) ? keys : undefined;
 }
 
-/** Is the user joined to the room, and the user's server allowed in it? */
-function isInRoom(roomId: RoomId, userId: UserId, { engine, acls, origin }: EduContext): boolean {
+/** Is the user joined to the room, as far as that is known, and the user's server allowed in it? */
+function isInRoom(
+  roomId: RoomId,
+  userId: UserId,
+  { engine, acls, origin, unsureMembers }: EduContext,
+): boolean {
   const room = engine.store.room(roomId);
-  if (room === undefined) return false;
-  const view = engine.reader.view(roomId, room.root);
-  return view.membership(userId) === 'join' && acls.allows(origin, roomId);
+  if (room === undefined || !acls.allows(origin, roomId)) return false;
+  const membership = engine.reader.view(roomId, room.root).membership(userId);
+  return membership === undefined ? unsureMembers.admits(roomId, userId) : membership === 'join';
 }
 
 function userOf(content: JsonObject, key: string, context: EduContext): UserId | undefined {

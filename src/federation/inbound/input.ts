@@ -24,6 +24,7 @@ import { type InputRow, intake } from './intake.js';
 import { INPUT_OPTIONS, type InputOptions } from './options.js';
 import { RoomLanes, type WaitingEvent } from './room-lanes.js';
 import { ServerAcls } from './server-acl.js';
+import { UnsureMembers } from './unsure-members.js';
 import { type PduAnswers, TransactionMemory } from './transaction-memory.js';
 
 const PDUS_MAX = 50;
@@ -55,6 +56,7 @@ interface Queued {
 
 export class Input {
   readonly acls: ServerAcls;
+  readonly #unsureMembers: UnsureMembers;
   readonly #parts: InputParts;
   readonly #options: InputOptions;
   readonly #queue: DurableQueue<InputRow>;
@@ -78,6 +80,7 @@ export class Input {
     this.#memory = memory;
     this.#sink = accountSink(parts.engine, parts.accounts);
     this.acls = new ServerAcls(parts.engine);
+    this.#unsureMembers = new UnsureMembers(parts.engine);
     const { gaps, membership } = parts;
     this.#lanes = new RoomLanes({
       ...parts,
@@ -148,7 +151,12 @@ export class Input {
     if (before !== undefined) return answerOf(before);
     await this.#parts.accounts.memberships.caughtUp();
     const { answers, rows } = this.#intake(pdus, origin);
-    const checked = checkEdus(edus, { ...this.#parts, origin, acls: this.acls });
+    const checked = checkEdus(edus, {
+      ...this.#parts,
+      origin,
+      acls: this.acls,
+      unsureMembers: this.#unsureMembers,
+    });
     await this.#write(origin, txnId, { answers, rows, checked });
     return answerOf(answers);
   }

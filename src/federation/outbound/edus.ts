@@ -72,8 +72,17 @@ export function deviceEdus(accounts: Accounts, userId: UserId, seq: number): Jso
   ];
 }
 
+/**
+ * The newest change of a user's devices, and their cross-signing keys. Where changes before it were missed its
+ * `prev_id` tells, and the list is asked for.
+ */
+export function newestDeviceEdus(accounts: Accounts, userId: UserId): JsonObject[] {
+  const newest = accounts.deviceLists.streamId(userId);
+  return [...(newest > 0 ? deviceEdus(accounts, userId, newest) : []), ...signingKeyEdus(accounts, userId)];
+}
+
 /** None for a user without cross-signing keys. */
-export function signingKeyEdus({ crossSigning }: Accounts, userId: UserId): JsonObject[] {
+function signingKeyEdus({ crossSigning }: Accounts, userId: UserId): JsonObject[] {
   const master = crossSigning.shown(userId, 'master', undefined);
   const selfSigning = crossSigning.shown(userId, 'self_signing', undefined);
   if (master === undefined) return [];

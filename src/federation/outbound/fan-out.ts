@@ -70,7 +70,9 @@ export class FanOut {
   #ownEvent(seq: number, { receivedFrom }: EventRow): Outgoing | undefined {
     if (receivedFrom !== '') return undefined;
     const event = this.#parts.engine.reader.events.at(seq);
-    return event !== undefined && this.#isLocal(event.pdu.sender) ? this.#event(seq, event, []) : undefined;
+    // A completed state may have it rejected since the row was written.
+    if (event?.verdict !== 'accepted' || !this.#isLocal(event.pdu.sender)) return undefined;
+    return this.#event(seq, event, []);
   }
 
   #relayed(seq: number): Outgoing | undefined {
@@ -101,7 +103,7 @@ export class FanOut {
     if (!after.has(maker)) to.delete(maker);
     if (to.size === 0) return undefined;
     const leaving = new Set([...to].filter((server) => !after.has(server)));
-    return { item: { kind: 'event', seq, eventId, roomId, leaving }, to };
+    return { item: { kind: 'event', seq, eventId, roomId, leaving, isPartial: event.isPartial }, to };
   }
 
   /** The server of who is thrown out, whose membership may not have been that of somebody in the room. */
@@ -132,7 +134,7 @@ export class FanOut {
     const userId = pdu.stateKey as UserId;
     if (!this.#isLocal(userId)) return undefined;
     const to = await this.sharing(userId);
-    return to.size === 0 ? undefined : { item: { kind: 'device', seq, userId }, to };
+    return to.size === 0 ? undefined : { item: { kind: 'device', seq, userId, isNewest: false }, to };
   }
 
   /**

@@ -13,13 +13,18 @@ export interface EventItem {
   readonly roomId: RoomId;
   /** Servers that are not in the room any more once it is there. */
   readonly leaving: ReadonlySet<ServerName>;
+  /** The state there was not all known when it was handed out. */
+  readonly isPartial: boolean;
 }
 
 /** A user of ours changed a device, or their cross-signing keys. */
 export interface DeviceItem {
   readonly kind: 'device';
+  /** Place in the commit order: of the change, or of what makes it known to more servers. */
   readonly seq: number;
   readonly userId: UserId;
+  /** Not the change at that place is told, but all as it is: the newest change of a device, and signing keys. */
+  readonly isNewest: boolean;
 }
 
 export type QueuedItem = EventItem | DeviceItem;

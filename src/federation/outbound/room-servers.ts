@@ -4,6 +4,8 @@
 // A room that changed is compared with what it was by its root, so an event costs what it changed, whatever the
 // size of the room. The servers of any other state of a room are found the same way, from the state that the
 // index shows.
+//
+// While the state of a room is not all known, those count too that are said to be in it.
 
 import type { Engine } from '../../engine/engine.js';
 import { changedRooms, Follower } from '../../engine/follower.js';
@@ -12,6 +14,7 @@ import { INTERNAL_VERSION } from '../../event/rules.js';
 import type { StateView } from '../../reader/state-view.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { RootRef } from '../../tree/types.js';
+import { NOBODY, SaidServers } from '../said-servers.js';
 
 /** Told in the order of commits, once the index shows it. */
 export interface RoomServersListener {
@@ -21,6 +24,8 @@ export interface RoomServersListener {
   readonly left?: (roomId: RoomId, server: ServerName) => void;
   /** A user of another server is joined no more. */
   readonly memberLeft?: (roomId: RoomId, userId: UserId) => void;
+  /** Who is in the room was not all known, and is now; or nobody of this server is in it any more. */
+  readonly membersKnown?: (roomId: RoomId) => void;
 }
 
 interface Entry {
@@ -28,6 +33,8 @@ interface Entry {
   root: RootRef;
   /** Joined members of each server; none is 0. */
   readonly counts: Map<ServerName, number>;
+  /** Servers that are said to be in it, while its state is not all known. */
+  said: ReadonlySet<ServerName>;
 }
 
 export interface RoomServersParts {
@@ -40,7 +47,10 @@ const NO_ROOMS: ReadonlySet<RoomId> = new Set();
 export class RoomServers {
   readonly #engine: Engine;
   readonly #serverName: ServerName;
+  readonly #said: SaidServers;
   readonly #rooms = new Map<RoomId, Entry>();
+  /** Rooms with servers that are only said to be in them. */
+  readonly #unsure = new Set<RoomId>();
   readonly #byServer = new Map<ServerName, Set<RoomId>>();
   readonly #listeners = new Set<RoomServersListener>();
   #follower: Follower | undefined;
@@ -48,6 +58,7 @@ export class RoomServers {
   private constructor({ engine, serverName }: RoomServersParts) {
     this.#engine = engine;
     this.#serverName = serverName;
+    this.#said = new SaidServers(engine);
   }
 
   /** The index of an engine's rooms as they are. O(joined members) and no event read. */
@@ -79,15 +90,19 @@ export class RoomServers {
     await this.#follower?.reached();
   }
 
-  /** Other servers that are in the room. */
+  /** Other servers that are in the room, or are said to be. */
   serversOf(roomId: RoomId): ServerName[] {
-    const servers = this.#rooms.get(roomId)?.counts.keys() ?? [];
+    const entry = this.#rooms.get(roomId);
+    if (entry === undefined) return [];
+    const { counts, said } = entry;
+    const servers = said.size === 0 ? counts.keys() : new Set([...counts.keys(), ...said]);
     return [...servers].filter((server) => server !== this.#serverName);
   }
 
-  /** Is the server in the room? */
+  /** Is the server in the room, or said to be? */
   isIn(server: ServerName, roomId: RoomId): boolean {
-    return this.#rooms.get(roomId)?.counts.has(server) ?? false;
+    const entry = this.#rooms.get(roomId);
+    return entry !== undefined && this.#isIn(server, entry);
   }
 
   /** Rooms that a server is in, as far as is known here. */
@@ -103,46 +118,104 @@ export class RoomServers {
     }
   }
 
-  /** Is the user joined to a room that somebody of this server is joined to? */
+  /** Is the user joined to a room that somebody of this server is joined to? False also while that is not known. */
   sharesRoom(userId: UserId): boolean {
     for (const _ of this.sharedRooms(userId)) return true;
     return false;
   }
 
-  /** Other servers with joined members in a state of a room. Costs what it differs from the state shown. */
+  /**
+   * Rooms where the user may be joined for all that is known, and somebody of this server is: nothing is known of the
+   * user's membership, and their server is said to be there. A point read for each room that is not all known.
+   */
+  *maybeSharedRooms(userId: UserId): Generator<RoomId> {
+    for (const roomId of this.#unsure) if (this.isMaybeIn(userId, roomId)) yield roomId;
+  }
+
+  /** May the user share a room with this server that is not known to be shared? */
+  mayShareRoom(userId: UserId): boolean {
+    for (const _ of this.maybeSharedRooms(userId)) return true;
+    return false;
+  }
+
+  /** Is there a room of ours of which it is not all known who of the server is in it? */
+  isUnsure(server: ServerName): boolean {
+    for (const roomId of this.#unsure) if (this.#rooms.get(roomId)?.said.has(server) === true) return true;
+    return false;
+  }
+
+  /** May the user be joined to this room of ours, though it is not known? */
+  isMaybeIn(userId: UserId, roomId: RoomId): boolean {
+    if (!this.#unsure.has(roomId) || !this.isIn(this.#serverName, roomId)) return false;
+    if (this.#rooms.get(roomId)?.said.has(serverOf(userId)) !== true) return false;
+    return this.#engine.currentState(roomId).membership(userId) === undefined;
+  }
+
+  /** Other servers that are in a state of a room, or are said to be. Costs what it differs from the state shown. */
   serversAt(view: StateView): ReadonlySet<ServerName> {
+    const servers = this.memberServersAt(view);
+    const said = this.#rooms.get(view.roomId)?.said ?? NOBODY;
+    for (const server of said) if (server !== this.#serverName) servers.add(server);
+    return servers;
+  }
+
+  /** Other servers with joined members in a state of a room. Costs what it differs from the state shown. */
+  memberServersAt(view: StateView): Set<ServerName> {
     const entry = this.#rooms.get(view.roomId);
-    const shown = view.at(entry?.root ?? view.rootRef);
-    const counts = entry === undefined ? countsOf(view) : new Map(entry.counts);
-    if (entry !== undefined) for (const change of movedBetween(shown, view)) count(counts, change);
+    const counts = new Map(entry?.counts);
+    const moves = entry === undefined ? joinedIn(view) : movedBetween(view.at(entry.root), view);
+    for (const move of moves) count(counts, move);
     const servers = new Set<ServerName>();
     for (const [server, joined] of counts) if (joined > 0 && server !== this.#serverName) servers.add(server);
     return servers;
   }
 
+  #isIn(server: ServerName, { counts, said }: Entry): boolean {
+    return counts.has(server) || (server !== this.#serverName && said.has(server));
+  }
+
   #update(roomId: RoomId): void {
     if (this.#engine.store.room(roomId) === undefined) return;
     const now = this.#engine.currentState(roomId);
-    const entry = this.#rooms.get(roomId);
-    if (entry === undefined) {
-      const counts = countsOf(now);
-      this.#rooms.set(roomId, { root: now.rootRef, counts });
-      for (const server of counts.keys()) this.#enter(roomId, server);
-      return;
-    }
-    const before = now.at(entry.root);
-    entry.root = now.rootRef;
+    const shown = this.#rooms.get(roomId);
+    const entry: Entry = shown ?? { root: now.rootRef, counts: new Map(), said: NOBODY };
+    // Of a room that was left nothing more is said, but who was said to be in it is to hear of that.
+    const said = this.#said.of(roomId) ?? entry.said;
+    /** Those that may have come or gone. */
+    const wasIn = new Map<ServerName, boolean>();
+    const touch = (server: ServerName): void => {
+      if (!wasIn.has(server)) wasIn.set(server, this.#isIn(server, entry));
+    };
+    if (said !== entry.said) for (const server of [...entry.said, ...said]) touch(server);
     const gone: UserId[] = [];
-    for (const change of movedBetween(before, now)) {
-      const server = serverOf(change.userId);
-      const joined = count(entry.counts, change);
-      if (change.by === -1 && server !== this.#serverName) gone.push(change.userId);
-      if (joined === 1 && change.by === 1) this.#enter(roomId, server);
-      if (joined > 0) continue;
-      entry.counts.delete(server);
-      this.#leave(roomId, server);
+    for (const move of shown === undefined ? joinedIn(now) : movedBetween(now.at(entry.root), now)) {
+      const server = serverOf(move.userId);
+      touch(server);
+      if (count(entry.counts, move) === 0) entry.counts.delete(server);
+      if (move.by === -1 && server !== this.#serverName) gone.push(move.userId);
     }
+    entry.root = now.rootRef;
+    entry.said = said;
+    this.#rooms.set(roomId, entry);
+    this.#moved(roomId, entry, wasIn);
     for (const userId of gone) for (const { memberLeft } of this.#listeners) memberLeft?.(roomId, userId);
+    this.#checkUnsure(roomId, entry);
+  }
+
+  #moved(roomId: RoomId, entry: Entry, wasIn: ReadonlyMap<ServerName, boolean>): void {
+    for (const [server, was] of wasIn) {
+      const is = this.#isIn(server, entry);
+      if (is && !was) this.#enter(roomId, server);
+      if (was && !is) this.#leave(roomId, server);
+    }
+  }
+
+  #checkUnsure(roomId: RoomId, { said, counts }: Entry): void {
+    if (said.size > 0 && counts.has(this.#serverName)) {
+      this.#unsure.add(roomId);
+    } else if (this.#unsure.delete(roomId)) {
+      for (const { membersKnown } of this.#listeners) membersKnown?.(roomId);
+    }
   }
 
   #enter(roomId: RoomId, server: ServerName): void {
@@ -182,10 +255,9 @@ function count(counts: Map<ServerName, number>, { userId, by }: Move): number {
   return joined;
 }
 
-function countsOf(view: StateView): Map<ServerName, number> {
-  const counts = new Map<ServerName, number>();
+/** Everybody who is joined. */
+function* joinedIn(view: StateView): Generator<Move> {
   for (const { userId } of view.members({ membership: 'join' })) {
-    if (userId.includes(':')) count(counts, { userId: userId as UserId, by: 1 });
+    if (userId.includes(':')) yield { userId: userId as UserId, by: 1 };
   }
-  return counts;
 }

@@ -23,6 +23,7 @@ import type { RemoteServers } from '../requests.js';
 import { Backlog } from './backlog.js';
 import type { Destination, Transaction } from './destination.js';
 import { FanOut, type Outgoing } from './fan-out.js';
+import { LateNews } from './late-news.js';
 import { SENDER_OPTIONS, type SenderOptions } from './options.js';
 import type { RoomServers } from './room-servers.js';
 import { type MessagesByDevice, ToDeviceOutbox } from './to-device-outbox.js';
@@ -73,6 +74,7 @@ export class Sender {
   readonly #parts: SenderParts;
   readonly #options: SenderOptions;
   readonly #fanOut: FanOut;
+  readonly #lateNews: LateNews;
   readonly #outbox: ToDeviceOutbox;
   readonly #backlog: Backlog;
   readonly #transactions: Transactions;
@@ -92,6 +94,7 @@ export class Sender {
     this.#parts = parts;
     this.#options = options;
     this.#fanOut = new FanOut(parts);
+    this.#lateNews = new LateNews(parts);
     this.#outbox = outbox;
     this.#backlog = new Backlog(parts.engine, outbox);
     this.#transactions = new Transactions({ ...parts, options, outbox });
@@ -211,7 +214,12 @@ export class Sender {
         const reached = new Set<Destination>();
         for (const { seq, row } of events) {
           const outgoing = await this.#fanOut.outgoing(seq, row);
-          if (outgoing !== undefined) this.#handOut(outgoing, reached);
+          if (outgoing !== undefined) {
+            this.#lateNews.handedOut(outgoing);
+            this.#handOut(outgoing, reached);
+          }
+          // All of one place in one turn: who has some of it is taken to have it all.
+          for (const late of await this.#lateNews.outgoing(seq, row)) this.#handOut(late, reached);
         }
         this.#backlog.position = seqLast;
         for (const destination of reached) this.#wake(destination);
@@ -388,7 +396,14 @@ export class Sender {
         const roomId = engine.reader.events.get(eventId)?.pdu.roomId;
         if (roomId === undefined || destination.missedRooms.has(roomId)) continue;
         this.#backlog.put(
-          destination.miss({ kind: 'event', seq: transaction.upTo, eventId, roomId, leaving: new Set() }),
+          destination.miss({
+            kind: 'event',
+            seq: transaction.upTo,
+            eventId,
+            roomId,
+            leaving: new Set(),
+            isPartial: false,
+          }),
         );
       }
     }

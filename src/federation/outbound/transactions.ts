@@ -13,7 +13,7 @@ import { isObject, type JsonObject, parseJson } from '../../event/json.js';
 import { toBase64Url } from '../../lib/base64.js';
 import { utf8 } from '../../lib/bytes.js';
 import type { Destination, MissedRoom, Transaction } from './destination.js';
-import { deviceEdus, presenceEdu, receiptEdus, signingKeyEdus, typingEdu } from './edus.js';
+import { deviceEdus, newestDeviceEdus, presenceEdu, receiptEdus, typingEdu } from './edus.js';
 import type { SenderOptions } from './options.js';
 import type { RoomServers } from './room-servers.js';
 import type { ToDeviceOutbox } from './to-device-outbox.js';
@@ -83,13 +83,19 @@ export class Transactions {
     };
   }
 
-  /** The transaction as it goes over the wire. Events that are stored no more are left out. */
+  /**
+   * The transaction as it goes over the wire. Events that are stored no more are left out, and those that a completed
+   * state has rejected since.
+   */
   body({ pdus, edus, toDevice, typing, presence }: Transaction): JsonObject {
     const { engine, outbox, serverName, now } = this.#parts;
     return {
       origin: serverName,
       origin_server_ts: now(),
-      pdus: pdus.flatMap((id) => engine.reader.events.get(id)?.pdu.json ?? []),
+      pdus: pdus.flatMap((id) => {
+        const event = engine.reader.events.get(id);
+        return event === undefined || event.verdict === 'rejected' ? [] : event.pdu.json;
+      }),
       edus: [
         ...edus.flatMap(parsedEdu),
         ...toDevice.flatMap((place) => {
@@ -112,7 +118,11 @@ export class Transactions {
         filling.pdus.push(item.eventId);
       } else {
         if (filling.edus.length >= devicesMax) break;
-        filling.edus.push(...deviceEdus(accounts, item.userId, item.seq));
+        filling.edus.push(
+          ...(item.isNewest
+            ? newestDeviceEdus(accounts, item.userId)
+            : deviceEdus(accounts, item.userId, item.seq)),
+        );
       }
       filling.last = item.seq;
       taken++;
@@ -131,10 +141,7 @@ export class Transactions {
     }
     for (const [userId, seq] of missedUsers) {
       if (filling.edus.length + 2 > options.edusMax * DEVICE_SHARE) break;
-      // The newest device change; where others were missed too, its `prev_id` tells, and they ask for the list.
-      const newest = accounts.deviceLists.streamId(userId);
-      if (newest > 0) filling.edus.push(...deviceEdus(accounts, userId, newest));
-      filling.edus.push(...signingKeyEdus(accounts, userId));
+      filling.edus.push(...newestDeviceEdus(accounts, userId));
       filling.users.push([userId, seq]);
     }
   }

@@ -11,6 +11,9 @@ export interface RemoteUsersOptions {
   readonly keyBytesMax: number;
   /** Device lists that are asked for at once, over all servers. */
   readonly resyncsMax: number;
+  /** Users of whom a change is noted while it is not known whether they share a room: in all, and of one server. */
+  readonly unsureMax: number;
+  readonly unsureOfServerMax: number;
   /** How long a profile is taken for current, and how many are kept. */
   readonly profileKeptMs: number;
   readonly profilesMax: number;
@@ -24,6 +27,8 @@ export const REMOTE_USERS_OPTIONS: RemoteUsersOptions = {
   devicesMax: 500,
   keyBytesMax: 16 * 1024,
   resyncsMax: 16,
+  unsureMax: 20_000,
+  unsureOfServerMax: 1_000,
   profileKeptMs: 60_000,
   profilesMax: 5_000,
   profileBytesMax: 128 * 1024,

@@ -13,7 +13,7 @@ import { internalRoomId } from '../../event/internal.js';
 import { isObject, type JsonObject, own } from '../../event/json.js';
 import { displayNameOf, type RemoteDevice, type RemoteUserKeys } from './key-answers.js';
 
-const ROOM = internalRoomId('remote_users');
+export const REMOTE_USERS_ROOM = internalRoomId('remote_users');
 const KEYS = 'stateroom.remote_keys';
 const STALE = 'stateroom.stale_keys';
 
@@ -30,7 +30,7 @@ export class RemoteDevices {
   }
 
   get(userId: UserId): KeptKeys | undefined {
-    const content = this.#engine.internal.get(ROOM, KEYS, userId);
+    const content = this.#engine.internal.get(REMOTE_USERS_ROOM, KEYS, userId);
     if (content === undefined) return undefined;
     const listed = own(content, 'devices');
     const devices = new Map<string, RemoteDevice>();
@@ -49,7 +49,7 @@ export class RemoteDevices {
   }
 
   isStale(userId: UserId): boolean {
-    return this.#engine.internal.get(ROOM, STALE, userId) !== undefined;
+    return this.#engine.internal.get(REMOTE_USERS_ROOM, STALE, userId) !== undefined;
   }
 
   /** Users whose keys are kept. No event is read. */
@@ -75,7 +75,7 @@ export class RemoteDevices {
       ...(selfSigning === undefined ? {} : { self_signing_key: selfSigning }),
     };
     return [
-      { roomId: ROOM, type: KEYS, stateKey: userId, content },
+      { roomId: REMOTE_USERS_ROOM, type: KEYS, stateKey: userId, content },
       ...(this.isStale(userId) ? [staleRecord(userId, undefined)] : []),
     ];
   }
@@ -87,21 +87,24 @@ export class RemoteDevices {
 
   /** Nothing is kept of the user any more. */
   removalRecords(userId: UserId): InternalRecord[] {
-    const isKept = this.#engine.internal.get(ROOM, KEYS, userId) !== undefined;
+    const isKept = this.#engine.internal.get(REMOTE_USERS_ROOM, KEYS, userId) !== undefined;
     return [
-      ...(isKept ? [{ roomId: ROOM, type: KEYS, stateKey: userId, content: undefined }] : []),
+      ...(isKept ? [{ roomId: REMOTE_USERS_ROOM, type: KEYS, stateKey: userId, content: undefined }] : []),
       ...(this.isStale(userId) ? [staleRecord(userId, undefined)] : []),
     ];
   }
 
   #users(type: string): UserId[] {
-    if (this.#engine.store.room(ROOM) === undefined) return [];
-    return Array.from(this.#engine.currentState(ROOM).entries(type), ({ stateKey }) => stateKey as UserId);
+    if (this.#engine.store.room(REMOTE_USERS_ROOM) === undefined) return [];
+    return Array.from(
+      this.#engine.currentState(REMOTE_USERS_ROOM).entries(type),
+      ({ stateKey }) => stateKey as UserId,
+    );
   }
 }
 
 function staleRecord(userId: UserId, content: JsonObject | undefined): InternalRecord {
-  return { roomId: ROOM, type: STALE, stateKey: userId, content };
+  return { roomId: REMOTE_USERS_ROOM, type: STALE, stateKey: userId, content };
 }
 
 function objectAt(content: JsonObject, name: string): JsonObject | undefined {

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { itemsOf, textOf } from '../harness.js';
-import { v3 } from '../rooms.js';
+import { leaf, v3 } from '../rooms.js';
 import { eventsOf, idsOf, joinedIn, nextOf, Scene, shorts } from './support.js';
 
 const test = suite('sync: timeline');
@@ -83,6 +83,27 @@ test('the worked example: state_after is the difference to the end, and there is
       roomId,
     );
     assert.equal(quiet?.['state_after'], { events: [] }, 'present even when empty');
+  }));
+
+test('who accepts an invitation sees in their own membership who invited them, and to what', () =>
+  Scene.play(async (scene) => {
+    const alice = await scene.harness.user('alice');
+    const bob = await scene.harness.user('bob');
+    const roomId = await scene.rooms.create(alice, { invite: [bob.userId], is_direct: true });
+    const { next_batch: since } = await scene.sync(bob, {});
+    await scene.rooms.join(bob, roomId);
+    for (const [query, section] of [
+      [{ since: textOf(since) }, 'timeline'],
+      [{ since: textOf(since), use_state_after: 'true' }, 'state_after'],
+    ] as const) {
+      const room = joinedIn(await scene.sync(bob, query), roomId);
+      const membership = itemsOf(room?.[section]?.['events']).find(
+        ({ state_key, content }) =>
+          leaf(state_key) === bob.userId && leaf(content?.['membership']) === 'join',
+      );
+      assert.is(membership?.['unsigned']?.['prev_sender'], alice.userId);
+      assert.is(membership?.['unsigned']?.['prev_content']?.['is_direct'], true);
+    }
   }));
 
 test('prev_batch goes on in /messages exactly where the timeline begins', () =>

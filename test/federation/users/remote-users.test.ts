@@ -1,78 +1,11 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { UserId } from '../../../src/event/ids.js';
-import { isObject, type JsonObject, own } from '../../../src/event/json.js';
-import { ask, crossSigning, crossSigningKey, deviceKeys, sync, TestKey } from '../../client/e2ee-support.js';
-import { itemsOf, type Json, textOf } from '../../client/harness.js';
-import { Alpha, type Other } from '../outbound/alpha.js';
+import { ask, crossSigning, crossSigningKey, sync, TestKey } from '../../client/e2ee-support.js';
+import { itemsOf, textOf } from '../../client/harness.js';
+import { Alpha, member, type Other } from '../outbound/alpha.js';
+import { Bobs, devicesOf, lists, now, query } from './bobs.js';
 
 const test = suite('federation users');
-
-/** The devices of bob's, as his server has them, and how often it was asked. */
-class Bobs {
-  readonly devices = new Map<string, JsonObject>();
-  master: JsonObject | undefined;
-  streamId = 0;
-  readonly asked = { query: 0, devices: 0, claim: 0, profile: 0 };
-  readonly #other: Other;
-
-  constructor(other: Other) {
-    this.#other = other;
-    other.answers = ({ uri, body }) => this.#answer(uri, body);
-  }
-
-  /** A new device, or other keys of one. */
-  add(deviceId: string, seed: number): JsonObject {
-    const keys = deviceKeys({ userId: this.#other.user, deviceId, accessToken: '' }, new TestKey(seed));
-    this.devices.set(deviceId, keys);
-    this.streamId++;
-    return keys;
-  }
-
-  /** What his server tells of a device; `previous` is what it claims to have told before. */
-  async tell(at: Alpha, deviceId: string, previous: readonly number[]): Promise<void> {
-    await at.federation.users.sink.deviceUpdate({
-      userId: this.#other.user,
-      deviceId,
-      streamId: this.streamId,
-      prevIds: previous,
-      isDeleted: !this.devices.has(deviceId),
-      displayName: undefined,
-      keys: this.devices.get(deviceId),
-    });
-  }
-
-  #answer(uri: string, body: JsonObject): { status?: number; body: JsonObject } | undefined {
-    const { user } = this.#other;
-    if (uri.endsWith('/user/keys/query')) {
-      this.asked.query++;
-      const asked = own(body, 'device_keys');
-      assert.ok(isObject(asked) && Object.hasOwn(asked, user));
-      return {
-        body: {
-          device_keys: { [user]: Object.fromEntries(this.devices), '@mallory:other.test': { X: {} } },
-          master_keys: this.master === undefined ? {} : { [user]: this.master },
-        },
-      };
-    }
-    if (uri.includes('/user/devices/')) {
-      this.asked.devices++;
-      const devices = [...this.devices].map(([device_id, keys]) => ({ device_id, keys }));
-      return { body: { user_id: user, stream_id: this.streamId, devices } };
-    }
-    if (uri.endsWith('/user/keys/claim')) {
-      this.asked.claim++;
-      return {
-        body: { one_time_keys: { [user]: { PHONE: { 'signed_curve25519:A': { key: 'k' } }, X: { a: 1 } } } },
-      };
-    }
-    if (!uri.includes('/query/profile')) return undefined;
-    this.asked.profile++;
-    return uri.includes('nobody')
-      ? undefined
-      : { body: { displayname: 'Bob', avatar_url: 7, 'org.test.x': [1] } };
-  }
-}
 
 async function open(): Promise<{ at: Alpha; beta: Other; bobs: Bobs }> {
   const at = await Alpha.open();
@@ -81,25 +14,6 @@ async function open(): Promise<{ at: Alpha; beta: Other; bobs: Bobs }> {
   await at.settle();
   return { at, beta, bobs: new Bobs(beta) };
 }
-
-function query(at: Alpha, userId: UserId): Promise<Json> {
-  return ask(at.harness, at.alice, 'POST', '/v3/keys/query', { device_keys: { [userId]: [] } });
-}
-
-async function devicesOf(at: Alpha, userId: UserId): Promise<string[]> {
-  return Object.keys((await query(at, userId))['device_keys']?.[userId] ?? {}).sort();
-}
-
-async function lists(at: Alpha, since: string): Promise<{ changed: string[]; left: string[]; next: string }> {
-  const answer = await sync(at.harness, at.alice, since);
-  return {
-    changed: itemsOf(answer['device_lists']?.['changed']).map(textOf),
-    left: itemsOf(answer['device_lists']?.['left']).map(textOf),
-    next: textOf(answer['next_batch']),
-  };
-}
-
-const now = async (at: Alpha): Promise<string> => textOf((await sync(at.harness, at.alice))['next_batch']);
 
 test('keys of a user who shares a room are asked for once, then kept', async () => {
   const { at, beta, bobs } = await open();
@@ -110,6 +24,19 @@ test('keys of a user who shares a room are asked for once, then kept', async () 
   await query(at, beta.user);
   assert.is(bobs.asked.query, 1);
   assert.not('@mallory:other.test' in (first['device_keys'] ?? {}));
+  await at.close();
+});
+
+test('keys that were kept are not relied on in a later room when all of us left the one that was shared', async () => {
+  const { at, beta, bobs } = await open();
+  bobs.add('PHONE', 1);
+  await query(at, beta.user);
+  await at.harness.home.engine.send(at.roomId, member(at.alice.userId, 'leave'));
+  await at.settle();
+  bobs.add('TABLET', 2);
+  await at.join(beta, beta.user, await at.room());
+  await at.settle();
+  assert.equal(await devicesOf(at, beta.user), ['PHONE', 'TABLET']);
   await at.close();
 });
 
