@@ -21,7 +21,8 @@ const test = suite('cli/join');
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 const NAMES = ['a.test', 'b.test'];
-const MEMBERS = 40;
+/** More than a resident tells of at once. */
+const MEMBERS = 60;
 
 const folder = tempFolder();
 const authority = new Authority();
@@ -100,7 +101,15 @@ interface RoomReport {
 }
 
 test('a room is joined and completed, and what is missing of it is told as long as something is', async () => {
-  const [a, b] = await twoServers();
+  const servers = await twoServers();
+  try {
+    await joinsOf(servers);
+  } finally {
+    for (const server of servers) await server.close();
+  }
+});
+
+async function joinsOf([a, b]: readonly [RunningHomeserver, RunningHomeserver]): Promise<void> {
   const { federation, accounts } = a.home;
   assert.ok(federation);
   await accounts.register({ username: 'alice', password: 'a password of alice' });
@@ -138,8 +147,7 @@ test('a room is joined and completed, and what is missing of it is told as long 
   await a.home.engine.partial.whenFull(second);
   await federation.resyncs.idle();
   assert.is((await run('admin', 'resync', second)).code, 3);
-  for (const server of [a, b]) await server.close();
-});
+}
 
 test('who does not say who joins, or where no server runs, is told so', async () => {
   assert.is((await run('join', '!room:b.test')).code, 2);
