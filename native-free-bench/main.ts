@@ -7,8 +7,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { BenchContext } from './context.js';
-import { measureFederation } from './federation/federation.js';
-import { measureHomeserver } from './homeserver/homeserver.js';
 import { measureImport } from './import-rate.js';
 import { measureJoin } from './joining.js';
 import { describeMachine, refusesAddons } from './machine.js';
@@ -40,8 +38,9 @@ const SECTIONS: Readonly<Record<string, (context: BenchContext) => Promise<Findi
   resolution: measureResolution,
   import: measureImport,
   join: measureJoin,
-  homeserver: measureHomeserver,
-  federation: measureFederation,
+  // Loaded when they run: what serves needs native parts, and their store is one.
+  homeserver: async (context) => (await import('./homeserver/homeserver.js')).measureHomeserver(context),
+  federation: async (context) => (await import('./federation/federation.js')).measureFederation(context),
 };
 /** Ratios are taken against rooms of so many. */
 const MEMBERS_LEAST = 1_000;
