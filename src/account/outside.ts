@@ -90,10 +90,11 @@ export class OutsideRooms {
     await this.#parts.engine.internal.write([record(userId, roomId, undefined)]);
   }
 
-  /** This server is in the room now: what its state says of its users is what holds. */
-  async entered(roomId: RoomId): Promise<void> {
-    const users = [...this.usersOf(roomId)];
-    this.#usersByRoom.delete(roomId);
+  /** This server is in the room now: what its state says of these users of its is what holds. */
+  async entered(roomId: RoomId, users: readonly UserId[] = [...this.usersOf(roomId)]): Promise<void> {
+    const noted = this.#usersByRoom.get(roomId);
+    for (const userId of users) noted?.delete(userId);
+    if (noted?.size === 0) this.#usersByRoom.delete(roomId);
     const there = users.filter((userId) => this.get(userId, roomId) !== undefined);
     if (there.length === 0) return;
     await this.#parts.engine.internal.write(there.map((userId) => record(userId, roomId, undefined)));

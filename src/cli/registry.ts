@@ -41,6 +41,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/admin.js')).addAdmin,
   },
   {
+    name: 'join',
+    group: SERVER,
+    summary: 'take a user of a running server into a room',
+    load: async () => (await import('./commands/join.js')).addJoin,
+  },
+  {
     name: 'import',
     group: IN_AND_OUT,
     summary: 'take events from files',

@@ -7,11 +7,12 @@
 
 import type { RoomId } from '../event/ids.js';
 import { type JsonObject, own } from '../event/json.js';
-import type { Federation } from '../federation/federation.js';
+import type { Membership } from '../room/state/value.js';
 import { forbidden, MatrixError, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
-import { changeMembership, NobodyLetsInError } from './membership-change.js';
-import { asked, namedRoom, type NamedRoom, outsidePlace, reachedBy } from './remote-rooms.js';
+import { joinRoom } from './join-room.js';
+import { changeMembership } from './membership-change.js';
+import { asked, namedRoom, outsidePlace, reachedBy } from './remote-rooms.js';
 import { bodyText, param, userIdOf } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { clientRoom, joinedRoom, NOT_IN_ROOM, type RoomViewer, viewerOf } from './visibility.js';
@@ -21,58 +22,19 @@ function reasonOf(request: AuthenticatedRequest): JsonObject {
   return reason === undefined ? {} : { reason };
 }
 
-async function join(
-  request: AuthenticatedRequest,
-  home: Homeserver,
-  room: NamedRoom,
-): Promise<{ readonly room_id: RoomId }> {
-  const { userId } = request.user;
-  const { roomId } = room;
-  const federation = await reachedBy(home, roomId);
-  if (federation !== undefined) {
-    await enterBy(federation, request, home, room);
-  } else if (home.engine.currentState(roomId).membership(userId) !== 'join') {
-    await joinHere(request, home, room);
-  }
-  return { room_id: roomId };
-}
-
-/** Joins by another server; whoever was waited for may have brought the room meanwhile. */
-async function enterBy(
-  federation: Federation,
-  request: AuthenticatedRequest,
-  home: Homeserver,
-  room: NamedRoom,
-): Promise<void> {
-  const { userId } = request.user;
-  const content = { ...home.accounts.profiles.memberFields(userId), ...reasonOf(request) };
-  const isIn = await asked(() => federation.membership.join({ ...room, userId, content }));
-  if (!isIn) await joinHere(request, home, room);
-}
-
-/** Joins a room that this server is in; by another server where only that can let the user in. */
-async function joinHere(request: AuthenticatedRequest, home: Homeserver, room: NamedRoom): Promise<void> {
-  const { userId } = request.user;
-  const extra = reasonOf(request);
-  try {
-    await changeMembership(home, request.user, room.roomId, { target: userId, membership: 'join', extra });
-  } catch (error) {
-    const { federation } = home;
-    if (!(error instanceof NobodyLetsInError) || federation === undefined) throw error;
-    const via = [...room.via, ...federation.roomServers.serversOf(room.roomId)];
-    const content = { ...home.accounts.profiles.memberFields(userId), ...extra };
-    await asked(() => federation.membership.join({ roomId: room.roomId, via, userId, content }));
-  }
-}
-
 async function joinByName(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  return join(request, home, await namedRoom(home, request, param(request, 'roomIdOrAlias')));
+  return joinRoom(
+    home,
+    request.user,
+    await namedRoom(home, request, param(request, 'roomIdOrAlias')),
+    reasonOf(request),
+  );
 }
 
 async function joinById(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const roomId = param(request, 'roomId');
   if (!roomId.startsWith('!')) throw notFound('There is no such room on this server.');
-  return join(request, home, await namedRoom(home, request, roomId));
+  return joinRoom(home, request.user, await namedRoom(home, request, roomId), reasonOf(request));
 }
 
 async function knock(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
@@ -136,6 +98,11 @@ function about(request: AuthenticatedRequest, home: Homeserver) {
   return { view, target, membership: view.membership(target), extra: reasonOf(request) };
 }
 
+/** Does the room not say what a user is in it, as its state is not all known? Then the rules decide once it is. */
+function isUntold({ engine }: Homeserver, roomId: RoomId, membership: Membership | undefined): boolean {
+  return membership === undefined && engine.partial.isPartial(roomId);
+}
+
 async function invite(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   if (own(request.body, 'user_id') === undefined && own(request.body, 'medium') !== undefined) {
     throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server invites by user id only.');
@@ -149,8 +116,9 @@ async function invite(request: AuthenticatedRequest, home: Homeserver): Promise<
 
 async function kick(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const { view, target, membership, extra } = about(request, home);
+  const isThere = membership === 'join' || membership === 'invite' || membership === 'knock';
   // Of a banned user it would lift the ban.
-  if (membership !== 'join' && membership !== 'invite' && membership !== 'knock') {
+  if (!isThere && !isUntold(home, view.roomId, membership)) {
     throw forbidden(`${target} is not in the room.`);
   }
   await changeMembership(home, request.user, view.roomId, { target, membership: 'leave', extra });
@@ -165,7 +133,9 @@ async function ban(request: AuthenticatedRequest, home: Homeserver): Promise<Jso
 
 async function unban(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const { view, target, membership, extra } = about(request, home);
-  if (membership !== 'ban') throw new MatrixError(403, 'M_BAD_STATE', `${target} is not banned.`);
+  if (membership !== 'ban' && !isUntold(home, view.roomId, membership)) {
+    throw new MatrixError(403, 'M_BAD_STATE', `${target} is not banned.`);
+  }
   await changeMembership(home, request.user, view.roomId, { target, membership: 'leave', extra });
   return {};
 }

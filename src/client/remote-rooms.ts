@@ -24,7 +24,7 @@ const VIA_MAX = 50;
 /** The room that a client names by id or alias; an alias of elsewhere is asked for there. @throws MatrixError */
 export async function namedRoom(
   home: Homeserver,
-  request: AuthenticatedRequest,
+  request: Pick<AuthenticatedRequest, 'query'>,
   name: string,
 ): Promise<NamedRoom> {
   const via = ['server_name', 'via'].flatMap((key) => {
@@ -72,7 +72,7 @@ export async function reachedBy(home: Homeserver, roomId: RoomId): Promise<Feder
   await accounts.memberships.caughtUp();
   if (accounts.memberships.isServerIn(roomId)) return undefined;
   // What is known of a room that all of us left is old; if it was ours alone it is all there is.
-  const isEmpty = engine.currentState(roomId).joined === 0;
+  const isEmpty = engine.currentState(roomId).joined === 0 && !room.isPartial;
   return isEmpty && accounts.outside.usersOf(roomId).size === 0 ? undefined : federation;
 }
 

@@ -1,6 +1,6 @@
 // Federation: the one face of everything between this server and others. It wires its parts together.
 
-import type { RoomId, ServerName } from '../event/ids.js';
+import type { EventId, RoomId, ServerName } from '../event/ids.js';
 import { Destinations } from './destinations.js';
 import { Gaps } from './gaps/gaps.js';
 import { KeyRing } from './identity/key-ring.js';
@@ -13,6 +13,7 @@ import { RoomServers } from './outbound/room-servers.js';
 import { Sender } from './outbound/sender.js';
 import type { FederationParts } from './parts.js';
 import { RemoteServers } from './requests.js';
+import { Resyncs } from './resync/resyncs.js';
 import { RemoteUsers } from './users/remote-users.js';
 
 export type { FederationParts } from './parts.js';
@@ -29,6 +30,7 @@ interface Opened {
   readonly membership: RemoteMembership;
   readonly gaps: Gaps;
   readonly input: Input;
+  readonly resyncs: Resyncs;
 }
 
 export class Federation {
@@ -53,6 +55,8 @@ export class Federation {
   readonly gaps: Gaps;
   /** What other servers send. */
   readonly input: Input;
+  /** Rooms whose state is not all known, and how it is completed. */
+  readonly resyncs: Resyncs;
 
   /** How much waits, by queue: for metrics. */
   readonly queueLengths: ReadonlyMap<string, () => number>;
@@ -69,6 +73,7 @@ export class Federation {
     this.membership = opened.membership;
     this.gaps = opened.gaps;
     this.input = opened.input;
+    this.resyncs = opened.resyncs;
     this.queueLengths = new Map([
       ['input_events', () => this.input.depths.events],
       ['input_parked', () => this.input.depths.parked],
@@ -93,27 +98,40 @@ export class Federation {
     const users = await RemoteUsers.open(shared);
     const ownKeys = new ServerKeys(parts);
     const keyRing = new KeyRing({ ...parts, remote, ownKeys });
-    const serversOf = (roomId: RoomId): readonly ServerName[] => roomServers.serversOf(roomId);
+    const serversOf = (roomId: RoomId): readonly ServerName[] => [
+      ...new Set([...roomServers.serversOf(roomId), ...(parts.engine.partial.serversIn(roomId) ?? [])]),
+    ];
     const inputOptions = tuning.input ?? {};
     const { failuresMax } = { ...INPUT_OPTIONS, ...inputOptions };
     const failures = await InputFailures.open(parts.engine, failuresMax);
+    const isGivenUp = (eventId: EventId): boolean => failures.isFatal(eventId);
     const gaps = await Gaps.open({
       ...shared,
       keyRing,
       serversOf,
-      isGivenUp: (eventId) => failures.isFatal(eventId),
+      isGivenUp,
       gapOptions: tuning.gaps ?? {},
     });
     const membership = new RemoteMembership({ ...parts, remote, keyRing, gaps });
     await membership.recover();
     const input = await Input.open({ ...shared, keyRing, gaps, membership, failures, inputOptions });
     input.attach(users.sink);
-    return new Federation(parts, { ...shared, sender, users, ownKeys, keyRing, membership, gaps, input });
+    const resyncs = new Resyncs({
+      ...shared,
+      keyRing,
+      isGivenUp,
+      onCompleted: (roomId) => membership.completed(roomId),
+      resyncOptions: tuning.resync ?? {},
+    });
+    const opened = { sender, users, ownKeys, keyRing, membership, gaps, input, resyncs };
+    return new Federation(parts, { ...shared, ...opened });
   }
 
   /** Ends what is under way, and the transport. */
   async close(): Promise<void> {
     await this.input.close();
+    await this.resyncs.close();
+    await this.membership.close();
     await this.gaps.close();
     await this.sender.close();
     await this.users.close();

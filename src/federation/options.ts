@@ -16,6 +16,8 @@ export interface FederationOptions {
   readonly candidatesTimeoutMs: number;
   /** Bytes of a room's whole state. */
   readonly stateBytesMax: number;
+  /** Are rooms joined without their members first, which are fetched later? */
+  readonly partialJoins: boolean;
 
   // Joins of other servers' users.
   /**
@@ -53,6 +55,7 @@ export const FEDERATION_OPTIONS: FederationOptions = {
   templateTimeoutMs: 15_000,
   candidatesTimeoutMs: 120_000,
   stateBytesMax: 256 * 1024 * 1024,
+  partialJoins: true,
   smallRoomMembersMax: 50,
   tellsNeededMembers: true,
   backoffMs: 1_000,

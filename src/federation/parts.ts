@@ -11,6 +11,7 @@ import type { RetiredKey } from './identity/server-keys.js';
 import type { InputOptions } from './inbound/options.js';
 import type { FederationOptions } from './options.js';
 import type { SenderOptions } from './outbound/options.js';
+import type { ResyncOptions } from './resync/options.js';
 import type { Transport } from './transport.js';
 
 /** What is told of what happens; pino's loggers fit. */
@@ -42,6 +43,7 @@ export interface FederationParts {
     readonly input?: Partial<InputOptions>;
     readonly gaps?: Partial<GapOptions>;
     readonly sender?: Partial<SenderOptions>;
+    readonly resync?: Partial<ResyncOptions>;
   };
 }
 

@@ -219,7 +219,11 @@ export class RemoteServers extends Requester {
     return { event, roomVersion: typeof roomVersion === 'string' ? roomVersion : undefined };
   }
 
-  /** @throws as `get` */
+  /**
+   * @param options `omitMembers`: members may be left out; of a server of this kind only those that are not needed to
+   *   judge what comes next
+   * @throws as `get`
+   */
   async sendJoin(
     destination: ServerName,
     roomId: RoomId,
@@ -230,7 +234,7 @@ export class RemoteServers extends Requester {
     const { stateBytesMax: bytesMax, handshakeTimeoutMs: timeoutMs } = this.parts.options;
     const { omitMembers, ...limits } = options;
     const uri = path`/_matrix/federation/v2/send_join/${roomId}/${eventId}`;
-    const query = omitMembers === true ? { omit_members: true } : {};
+    const query = omitMembers === true ? { omit_members: true, 'org.stateroom.members': 'needed' } : {};
     const answer = await this.put(destination, uri, event, query, { bytesMax, timeoutMs, ...limits });
     const signed = own(answer, 'event');
     const membersOmitted = own(answer, 'members_omitted') === true;

@@ -50,7 +50,11 @@ export async function openFederation(
     random: Math.random,
     after: afterReal,
     log,
-    options: { ...FEDERATION_OPTIONS, trustedKeyServers: config.trustedKeyServers },
+    options: {
+      ...FEDERATION_OPTIONS,
+      trustedKeyServers: config.trustedKeyServers,
+      partialJoins: config.partialJoins,
+    },
     tuning: {
       input: config.input,
       gaps: config.gaps,

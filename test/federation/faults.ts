@@ -1,8 +1,10 @@
 // What may happen to a request between two servers, and how it looks to who sent it.
 
 import type { ServerName } from '../../src/event/ids.js';
+import { isObject, type JsonObject, parseJson } from '../../src/event/json.js';
 import { utf8 } from '../../src/lib/bytes.js';
 import { UnreachableError } from '../../src/federation/errors.js';
+import { requestBody } from '../../src/federation/identity/x-matrix.js';
 import type { IncomingAnswer, OutgoingRequest } from '../../src/federation/transport.js';
 import type { TestClock } from './clock.js';
 
@@ -30,6 +32,10 @@ export type Fault =
   | { readonly kind: 'truncate'; readonly bytes: number }
   /** The answer is something else. */
   | { readonly kind: 'garbage'; readonly text?: string; readonly status?: number }
+  /** The answer, where it is a good one, says something else. */
+  | { readonly kind: 'alter'; readonly change: (answer: JsonObject) => JsonObject }
+  /** It is not worked on, and answered with an error. */
+  | { readonly kind: 'refuse'; readonly status: number; readonly errcode: string }
   /** Nothing happens until the sender's time is over. */
   | { readonly kind: 'hang' };
 
@@ -78,6 +84,14 @@ export class FaultyLine {
         const answer = await this.#deliver(exchange);
         return { ...answer, bytes: answer.bytes.subarray(0, fault.bytes) };
       }
+      case 'alter': {
+        const answer = await this.#deliver(exchange);
+        const body = parseJson(answer.bytes);
+        if (answer.status !== 200 || !isObject(body)) return answer;
+        return { ...answer, bytes: requestBody(fault.change(body)) };
+      }
+      case 'refuse':
+        return { status: fault.status, bytes: utf8(JSON.stringify({ errcode: fault.errcode, error: 'no' })) };
       case 'garbage':
         await this.#deliver(exchange);
         return { status: fault.status ?? 200, bytes: utf8(fault.text ?? '<html>\u0000{]') };

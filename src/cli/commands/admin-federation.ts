@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import type { DestinationSummary } from '../../server/admin/federation-methods.js';
+import type { ResyncReport } from '../../server/admin/join-methods.js';
 import type { AdminRoom } from '../../server/admin/room-methods.js';
 import { askServer } from '../ask-server.js';
 import { globalsOf } from '../context.js';
@@ -10,7 +11,9 @@ import { answer, counted, printable, table, timeText } from '../output.js';
 export function addAdminFederation(admin: Command): void {
   admin
     .command('federation')
-    .description('Lists the servers that fail or that something waits for: since when, until when, what.')
+    .description(
+      'Lists the servers that fail or that something waits for, and rooms that are not all known yet.',
+    )
     .option('--retry <server>', 'try a server that fails again now')
     .action(async ({ retry }: { readonly retry?: string }, command: Command) => {
       if (retry !== undefined) {
@@ -19,7 +22,18 @@ export function addAdminFederation(admin: Command): void {
         return;
       }
       const destinations = await askServer<DestinationSummary[]>(command, 'federation.list');
-      await answer(globalsOf(command), destinations, () => destinationsText(destinations));
+      const partial = await askServer<ResyncReport[]>(command, 'room.partial');
+      await answer(globalsOf(command), destinations, () =>
+        [destinationsText(destinations), ...partialTexts(partial)].join('\n\n'),
+      );
+    });
+  admin
+    .command('resync')
+    .description('Asks other servers now for what is missing of the state of a room.')
+    .argument('<room>', 'room id')
+    .action(async (room: string, _options: object, command: Command) => {
+      const done = await askServer<{ room_id: string }>(command, 'room.resync', { room_id: room });
+      await answer(globalsOf(command), done, () => `${printable(done.room_id)} is asked for again now`);
     });
   admin
     .command('rooms')
@@ -50,6 +64,34 @@ function destinationsText(destinations: readonly DestinationSummary[]): string {
         .join('; ') || ' ',
     ]),
   );
+}
+
+/** Rooms whose state is not all known, where there are any. */
+function partialTexts(partial: readonly ResyncReport[]): string[] {
+  if (partial.length === 0) return [];
+  const rows = table(
+    [
+      { title: 'INCOMPLETE ROOM' },
+      { title: 'SINCE' },
+      { title: 'STATE' },
+      { title: 'KNOWN', isNumber: true },
+      { title: 'OF', isNumber: true },
+      { title: 'TRIES', isNumber: true },
+      { title: 'NEXT TRY' },
+      { title: '' },
+    ],
+    partial.map((one) => [
+      one.room_id,
+      timeText(one.since_ts),
+      one.server === null ? one.state : `${one.state} (${one.server})`,
+      one.known,
+      one.needed,
+      one.attempts,
+      one.next_try_ts === null ? '' : timeText(one.next_try_ts),
+      one.last_error ?? ' ',
+    ]),
+  );
+  return [rows];
 }
 
 function roomsText(rooms: readonly AdminRoom[]): string {

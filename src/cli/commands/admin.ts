@@ -30,6 +30,7 @@ export function addAdmin(program: Command): void {
         ['admin rooms', 'all rooms, with their members'],
         ['admin federation', 'other servers that fail, and what waits for them'],
         ['admin federation --retry example.org', 'one of them is tried again now'],
+        ["admin resync '!room:example.org'", 'what is missing of a room is asked for again now'],
         ['admin status', 'how the server is'],
       ),
     );

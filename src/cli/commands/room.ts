@@ -2,12 +2,17 @@
 
 import type { Command } from 'commander';
 import { serverOf, type UserId } from '../../event/ids.js';
+import { PARTIAL_ROOM, PARTIAL_TYPE } from '../../core/partial-states.js';
+import { isArray, own } from '../../event/json.js';
 import { compareCodePoints } from '../../lib/bytes.js';
+import { StateroomError } from '../../lib/errors.js';
+import type { ResyncReport } from '../../server/admin/join-methods.js';
 import type { Reader } from '../../reader/reader.js';
 import { HORIZON_QUEUE, type HorizonRow } from '../../room/graph/horizon.js';
 import { MEMBERSHIPS, type Membership } from '../../room/state/value.js';
+import { askServer } from '../ask-server.js';
 import { examples, globalsOf, withReader } from '../context.js';
-import { answer, colors, counted, fields, table } from '../output.js';
+import { answer, colors, counted, fields, table, timeText } from '../output.js';
 import { type RoomSummary, summaryOf } from './rooms.js';
 
 /** One server's part of a room. */
@@ -28,6 +33,19 @@ interface RoomReport extends RoomSummary {
   readonly rejected: number;
   readonly soft_failed: number;
   readonly state_resets: number;
+  /** What is known of a state that is not all known; null where it is. */
+  readonly incomplete: IncompleteState | null;
+}
+
+/** How a room came to be incomplete, and what a running server says of its completion. */
+interface IncompleteState {
+  readonly since_ts: number;
+  /** Who gave what is known. */
+  readonly from: string | null;
+  /** Servers in the room then. */
+  readonly servers: number;
+  /** Null where no server runs. */
+  readonly progress: ResyncReport | null;
 }
 
 const SERVERS_SHOWN_MAX = 10;
@@ -41,13 +59,14 @@ export function addRoom(program: Command): void {
     .action(async (roomId: string, _options: object, command: Command) => {
       const globals = globalsOf(command);
       await withReader(globals, async (reader) => {
-        const report = await reportOf(reader, roomId);
+        const incomplete = await incompleteOf(reader, roomId, command);
+        const report = { ...(await reportOf(reader, roomId)), incomplete };
         await answer(globals, report, () => textOf(report));
       });
     });
 }
 
-async function reportOf(reader: Reader, roomId: string): Promise<RoomReport> {
+async function reportOf(reader: Reader, roomId: string): Promise<Omit<RoomReport, 'incomplete'>> {
   const room = reader.room(roomId);
   const members = new Map<Membership, number>(MEMBERSHIPS.slice(1).map((membership) => [membership, 0]));
   const servers = new Map<string, number>();
@@ -74,11 +93,63 @@ async function reportOf(reader: Reader, roomId: string): Promise<RoomReport> {
   };
 }
 
+async function incompleteOf(
+  reader: Reader,
+  roomId: string,
+  command: Command,
+): Promise<IncompleteState | null> {
+  const records = reader.store.room(PARTIAL_ROOM);
+  if (records === undefined) return null;
+  for (const { type, eventId } of reader.viewOf(records, records.root).entries()) {
+    if (type !== PARTIAL_TYPE) continue;
+    const { content } = reader.event(eventId).pdu;
+    if (own(content, 'room_id') !== roomId || own(content, 'completed') === true) continue;
+    const [from, servers] = [own(content, 'from'), own(content, 'servers')];
+    return {
+      since_ts: Number(own(content, 'since_ts')),
+      from: typeof from === 'string' ? from : null,
+      servers: isArray(servers) ? servers.length : 0,
+      progress: await progressOf(roomId, command),
+    };
+  }
+  return null;
+}
+
+/** What the server that runs on the folder says, where one does. */
+async function progressOf(roomId: string, command: Command): Promise<ResyncReport | null> {
+  try {
+    return await askServer<ResyncReport | null>(command, 'room.progress', { room_id: roomId });
+  } catch (error) {
+    if (error instanceof StateroomError && error.code === 'SERVER_NOT_RUNNING') return null;
+    throw error;
+  }
+}
+
 async function waitingIn(reader: Reader, roomId: string): Promise<number> {
   let waiting = 0;
   for await (const [, row] of reader.store.queue<HorizonRow>(HORIZON_QUEUE))
     if (row.roomId === roomId) waiting++;
   return waiting;
+}
+
+function incompleteFields(incomplete: IncompleteState | null): (readonly [string, string | number])[] {
+  if (incomplete === null) return [];
+  const { since_ts, from, servers, progress } = incomplete;
+  const origin = from === null ? '' : `, as ${from} gave it`;
+  const since = [
+    'incomplete',
+    `since ${timeText(since_ts)}${origin}; ${counted(servers, 'server')} then`,
+  ] as const;
+  if (progress === null) return [since, ['completion', 'goes on when the server runs']];
+  const { state, server, known, needed, attempts, last_error, next_try_ts } = progress;
+  const by = server === null ? '' : ` by ${server}`;
+  const next = next_try_ts === null ? '' : `, next try ${timeText(next_try_ts)}`;
+  const tries = attempts === 1 ? '1 try' : `${attempts} tries`;
+  return [
+    since,
+    ['completion', `${state}${by}: ${known} of ${needed} events, ${tries}${next}`],
+    ...(last_error === null ? [] : [['last error', last_error] as const]),
+  ];
 }
 
 function textOf(report: RoomReport): string {
@@ -97,6 +168,7 @@ function textOf(report: RoomReport): string {
     ['horizon', report.horizon === 0 ? 'nothing waits' : `${counted(report.horizon, 'event')} waiting`],
     ['state resets', report.state_resets],
     ['servers', report.servers.count],
+    ...incompleteFields(report.incomplete),
   ]);
   if (report.servers.count === 0) return lines;
   const servers = table(

@@ -81,7 +81,7 @@ async function stateByIds(
 }
 
 /** The current state of a room, and those after its forward extremities, which others may know. */
-function statesNow(engine: Engine, roomId: RoomId): readonly KnownState[] {
+export function statesNow(engine: Engine, roomId: RoomId): readonly KnownState[] {
   if (engine.store.room(roomId) === undefined) return [];
   const ends = engine.forwardExtremities(roomId).map((id) => ({ view: engine.stateAt(id), after: id }));
   return [{ view: engine.currentState(roomId), after: undefined }, ...ends];
@@ -140,6 +140,7 @@ async function fetchClaimed(
 ): Promise<ReadonlySet<EventId>> {
   const { engine, remote, options } = parts;
   const lacking = new Set([...all].filter((id) => !engine.graph.isKnown(id)));
+  parts.observer?.claimed(all.size, all.size - lacking.size);
   if (lacking.size === 0) return new Set();
   const ask = (ids: ReadonlySet<EventId>): Promise<Map<EventId, Pdu>> =>
     eventsSingly(parts, effort, { roomId, rules }, ids, server);

@@ -6,6 +6,7 @@ import { isRemoteFailure } from '../errors.js';
 import type { Destinations } from '../destinations.js';
 import type { FederationParts } from '../parts.js';
 import type { RequestLimits } from '../requests.js';
+import type { FetchObserver } from './fetch-observer.js';
 import type { GapOptions } from './options.js';
 
 export interface EffortParts extends Pick<FederationParts, 'now' | 'random' | 'serverName' | 'log'> {
@@ -13,6 +14,7 @@ export interface EffortParts extends Pick<FederationParts, 'now' | 'random' | 's
   /** Servers with somebody in the room. */
   readonly serversOf: (roomId: RoomId) => Iterable<ServerName>;
   readonly options: GapOptions;
+  readonly observer?: Pick<FetchObserver, 'failed'>;
 }
 
 export class Effort {
@@ -120,6 +122,7 @@ export class Effort {
       if (!(error instanceof StateroomError) || !isRemoteFailure(error)) throw error;
       // A refusal is about this question; no answer is about the server.
       if (error.code !== 'FEDERATION_REFUSED') this.#failed.add(server);
+      this.#parts.observer?.failed(server, error);
       log.debug(
         { room: this.roomId, server, code: error.code, reason: error.message },
         'a gap was not filled',

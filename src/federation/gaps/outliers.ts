@@ -1,14 +1,15 @@
 // Takes in events without a place in the graph: states and auth chains that were fetched. Each is verified like
 // any other, and only once all that it cites is known, so that none is put aside to wait for what nobody has.
 
+import type { Verdict } from '../../core/outcome.js';
 import type { Engine } from '../../engine/engine.js';
 import { createIdOfRoom, type EventId, type ServerName } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
-import type { RoomVersionRules } from '../../event/rules.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import type { FederationLog } from '../parts.js';
 import type { Effort } from './effort.js';
 import { bytesOf, ranks } from './fetched-events.js';
+import type { FetchObserver } from './fetch-observer.js';
 
 export interface OutlierParts {
   readonly engine: Engine;
@@ -16,6 +17,7 @@ export interface OutlierParts {
   readonly log: FederationLog;
   /** Is the event one that must not be taken in again, whoever gives it? */
   readonly isGivenUp: (eventId: EventId) => boolean;
+  readonly observer?: FetchObserver;
 }
 
 /** What is there afterwards. */
@@ -26,8 +28,11 @@ export interface TakenOutliers {
   readonly uncited: ReadonlySet<EventId>;
 }
 
+/** Events that are handed over at once. */
+const TURN_EVENTS = 250;
+
 export async function takeOutliers(
-  { engine, keyRing, log, isGivenUp }: OutlierParts,
+  { engine, keyRing, log, isGivenUp, observer }: OutlierParts,
   effort: Effort,
   events: ReadonlyMap<EventId, Pdu>,
   from: ServerName,
@@ -52,11 +57,7 @@ export async function takeOutliers(
       return isReady;
     });
     const granted = ready.slice(0, effort.takeEvents(ready.length));
-    const verdicts = await Promise.all(
-      granted.map((event) =>
-        engine.receive(bytesOf(event), { from, asOutlier: true, ...versionOf(event.rules) }),
-      ),
-    );
+    const verdicts = await receiveInTurns(engine, granted, from, observer);
     for (const { verdict, eventId, code, reason } of verdicts) {
       if (verdict !== 'dropped' || eventId === undefined) continue;
       dropped.add(eventId);
@@ -65,6 +66,9 @@ export async function takeOutliers(
         'an event of a state was refused',
       );
     }
+    observer?.taken(
+      verdicts.filter(({ verdict }) => verdict === 'accepted' || verdict === 'rejected').length,
+    );
     // A verdict without an id is one of form: whoever is not known now was refused.
     for (const { eventId } of granted) if (!isKnown(eventId)) dropped.add(eventId);
     if (granted.length < ready.length) break;
@@ -72,12 +76,28 @@ export async function takeOutliers(
   return { dropped, uncited };
 }
 
+/** Hands events over, some at a time: a large state neither fills the memory nor holds up everybody else. */
+async function receiveInTurns(
+  engine: Engine,
+  events: readonly Pdu[],
+  from: ServerName,
+  observer: FetchObserver | undefined,
+): Promise<readonly Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (let at = 0; at < events.length; at += TURN_EVENTS) {
+    const turn = events.slice(at, at + TURN_EVENTS).map((event) => {
+      const { version: roomVersion } = event.rules;
+      return engine.receive(bytesOf(event), { from, asOutlier: true, roomVersion });
+    });
+    const came = await Promise.all(turn);
+    observer?.taken(came.filter(({ verdict }) => verdict === 'accepted' || verdict === 'rejected').length);
+    verdicts.push(...came);
+  }
+  return verdicts;
+}
+
 /** What an event cites; from version 12 its room's create event too. */
 export function citedBy({ rules, roomId, type, authEvents }: Pdu): readonly EventId[] {
   if (!rules.authorisation.createIsImplied || type === 'm.room.create') return authEvents;
   return [...authEvents, createIdOfRoom(roomId)];
-}
-
-function versionOf({ version }: RoomVersionRules): { readonly roomVersion: string } {
-  return { roomVersion: version };
 }

@@ -62,7 +62,8 @@ export async function stateByTree(
         ? []
         : [{ ...readKey(key), eventId: idOf(after.value, event.rules), tag: after.tag }],
     );
-    const refused = await fetchPuts(parts, effort, question, puts);
+    const kept = difference.base.count() - difference.differences.length;
+    const refused = await fetchPuts(parts, effort, question, puts, kept);
     return await appliedTo(engine, event, difference, puts, refused);
   } catch (error) {
     if (!(error instanceof StateroomError) || !UNBELIEVED.has(error.code)) throw error;
@@ -87,9 +88,12 @@ async function fetchPuts(
   effort: Effort,
   { event, server }: TreeQuestion,
   puts: readonly StatePut[],
+  kept: number,
 ): Promise<ReadonlySet<EventId>> {
   const { graph } = parts.engine;
   const lacking = new Set(puts.map(({ eventId }) => eventId).filter((id) => !graph.isKnown(id)));
+  const needed = Math.max(0, kept) + puts.length;
+  parts.observer?.claimed(needed, needed - lacking.size);
   if (lacking.size === 0) return lacking;
   const ask = (ids: ReadonlySet<EventId>): Promise<Map<EventId, Pdu>> =>
     eventsTogether(parts, effort, event, ids, server);

@@ -29,6 +29,12 @@ export interface KeyNeed {
   readonly validAt?: number;
 }
 
+/** How far to go for keys. */
+export interface KeyLimits {
+  /** Ask servers although they failed not long ago: what cannot be checked is left out for good. */
+  readonly evenBackingOff?: boolean | undefined;
+}
+
 type KeyRingParts = Pick<FederationParts, 'engine' | 'serverName' | 'now' | 'log' | 'options'> & {
   readonly remote: Pick<RemoteServers, 'serverKeys' | 'notaryQuery'>;
   readonly ownKeys: ServerKeys;
@@ -81,16 +87,20 @@ export class KeyRing {
    * Fetches every key that the events' required signatures need. Await it before `engine.receive`.
    * Never rejects for what cannot be had: the events' verdicts tell.
    */
-  async fetchFor(events: readonly JsonObject[], rules: RoomVersionRules): Promise<void> {
-    await this.fetch(needsOf(events, rules));
+  async fetchFor(
+    events: readonly JsonObject[],
+    rules: RoomVersionRules,
+    limits: KeyLimits = {},
+  ): Promise<void> {
+    await this.fetch(needsOf(events, rules), limits);
   }
 
   /** Fetches keys that are not known, or not known to be good at the time asked for. Never rejects for a server's fault. */
-  async fetch(needs: Iterable<KeyNeed>): Promise<void> {
+  async fetch(needs: Iterable<KeyNeed>, limits: KeyLimits = {}): Promise<void> {
     const wanted = this.#wanted(needs);
     if (wanted.length === 0) return;
     const servers = new Set(wanted.map(({ server }) => server));
-    await Promise.all(Array.from(servers, (server) => this.#ask(server)));
+    await Promise.all(Array.from(servers, (server) => this.#ask(server, limits)));
     const left = wanted.filter((need) => !this.#isMet(need));
     if (left.length > 0) await this.#askNotaries(left);
     const retryAt = this.#parts.now() + this.#parts.options.keyRetryMs;
@@ -124,7 +134,7 @@ export class KeyRing {
   }
 
   /** One request to a server at a time: who needs another of its keys waits for the same. */
-  #ask(server: ServerName): Promise<void> {
+  #ask(server: ServerName, { evenBackingOff }: KeyLimits = {}): Promise<void> {
     const underWay = this.#underWay.get(server);
     if (underWay !== undefined) return underWay;
     const { options, log } = this.#parts;
@@ -132,16 +142,16 @@ export class KeyRing {
       log.warn({ destination: server }, 'too many servers are asked for their keys at once');
       return Promise.resolve();
     }
-    const asking = this.#askServer(server).finally(() => this.#underWay.delete(server));
+    const asking = this.#askServer(server, evenBackingOff).finally(() => this.#underWay.delete(server));
     this.#underWay.set(server, asking);
     return asking;
   }
 
-  async #askServer(server: ServerName): Promise<void> {
+  async #askServer(server: ServerName, evenBackingOff?: boolean): Promise<void> {
     const { remote, options } = this.#parts;
     await this.#gate.enter(1);
     try {
-      const limits = { timeoutMs: options.keyTimeoutMs, bytesMax: KEY_ANSWER_BYTES_MAX };
+      const limits = { timeoutMs: options.keyTimeoutMs, bytesMax: KEY_ANSWER_BYTES_MAX, evenBackingOff };
       await this.#keep(await remote.serverKeys(server, limits), server, true);
     } catch (error) {
       this.#passOver(server, error);

@@ -5,20 +5,22 @@
 
 import type { OutsideMembership } from '../../account/outside.js';
 import type { VerdictKind } from '../../core/outcome.js';
+import type { ReleasedGroup } from '../../core/release.js';
 import { ForbiddenError } from '../../engine/errors.js';
+import { changedRooms, Follower } from '../../engine/follower.js';
 import { type RoomId, serverOf, type ServerName, type UserId } from '../../event/ids.js';
-import { isObject, type JsonObject, own } from '../../event/json.js';
+import { type JsonObject, own } from '../../event/json.js';
 import { parsePdu } from '../../event/parse.js';
 import type { Pdu } from '../../event/pdu.js';
-import type { RoomVersionRules } from '../../event/rules.js';
 import type { StateView } from '../../reader/state-view.js';
 import { toError } from '../../lib/errors.js';
-import { BadAnswerError } from '../errors.js';
 import type { Gaps } from '../gaps/gaps.js';
 import type { FederationParts } from '../parts.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import type { RemoteServers } from '../requests.js';
 import { type RemoteWish, tryServers } from './attempts.js';
+import { Entering, withSignatures } from './entering.js';
+import type { CompletedEvent } from './handshake.js';
 
 export interface RemoteMembershipParts extends FederationParts {
   readonly remote: RemoteServers;
@@ -42,6 +44,7 @@ export class RemoteMembership {
   readonly #parts: RemoteMembershipParts;
   /** Joins under way, by room: one at a time, for the first brings the room. */
   readonly #joining = new Map<RoomId, Promise<void>>();
+  #follower: Follower | undefined;
 
   constructor(parts: RemoteMembershipParts) {
     this.#parts = parts;
@@ -51,6 +54,22 @@ export class RemoteMembership {
   async recover(): Promise<void> {
     const { outside } = this.#parts.accounts;
     for (const roomId of outside.rooms()) if (await this.#isIn(roomId)) await this.#entered(roomId);
+    const { engine } = this.#parts;
+    this.#follower = new Follower(engine, engine.watermark, (group) => this.#follow(group));
+  }
+
+  async close(): Promise<void> {
+    await this.#follower?.close();
+  }
+
+  /** A room whose state is not all known may begin to tell of users of whom only those outside had told. */
+  async #follow(group: ReleasedGroup): Promise<void> {
+    const { outside } = this.#parts.accounts;
+    if (outside.rooms().length === 0) return;
+    for (const roomId of changedRooms(group)) {
+      const isConcerned = outside.usersOf(roomId).size > 0 && !this.isJoining(roomId);
+      if (isConcerned && (await this.#isIn(roomId))) await this.#entered(roomId);
+    }
   }
 
   /** Is a join of this room under way? What arrives for it meanwhile is of use. */
@@ -90,30 +109,18 @@ export class RemoteMembership {
   }
 
   async #join(wish: RemoteWish): Promise<void> {
-    await tryServers(this.#parts, wish, 'join', async (server, { pdu, rules }) => {
-      const { remote, keyRing, engine, accounts, log, now } = this.#parts;
+    const { accounts, engine, options, log, now } = this.#parts;
+    const { roomId, userId } = wish;
+    const entering = new Entering(this.#parts, options.partialJoins);
+    await tryServers(this.#parts, wish, 'join', async (server, join) => {
       const startedAt = now();
-      const answer = await remote.sendJoin(server, wish.roomId, pdu.eventId, pdu.json);
-      const { state, authChain } = answer;
-      const event = withSignatures(pdu, answer.event, rules);
-      if (accounts.memberships.isServerIn(wish.roomId)) {
-        await this.#takeGranted(event, pdu, server, rules);
-        return;
-      }
-      await keyRing.fetchFor([event, ...state, ...authChain], rules);
-      const outcome = await engine.receiveJoin({
-        roomVersion: rules.version,
-        event,
-        state,
-        authChain,
-        from: server,
-      });
-      for (const { eventId, code, reason } of outcome.dropped) {
-        log.warn({ room: wish.roomId, event: eventId, code, from: server, reason }, 'dropped from a join');
-      }
-      await this.#entered(wish.roomId);
+      const isIn = (): boolean => accounts.memberships.isServerIn(roomId);
+      const isNew = await entering.by(server, join, isIn, (event) => this.#takeGranted(event, join, server));
+      await this.#entered(roomId);
+      if (!isNew) return;
+      const isPartial = engine.partial.isPartial(roomId);
       log.info(
-        { room: wish.roomId, user: wish.userId, via: server, state: state.length, ms: now() - startedAt },
+        { room: roomId, user: userId, via: server, partial: isPartial, ms: now() - startedAt },
         'joined a room of other servers',
       );
     });
@@ -122,9 +129,8 @@ export class RemoteMembership {
   /** A join of a room that this server is in, which another one had to grant: an event like any other. */
   async #takeGranted(
     event: JsonObject,
-    { roomId, eventId }: Pdu,
+    { pdu: { roomId, eventId }, rules }: CompletedEvent,
     from: ServerName,
-    rules: RoomVersionRules,
   ): Promise<void> {
     const { engine, keyRing, gaps } = this.#parts;
     await keyRing.fetchFor([event], rules);
@@ -157,7 +163,7 @@ export class RemoteMembership {
     const { accounts, log } = this.#parts;
     const { roomId } = place.event;
     await this.settled(roomId);
-    if (await this.#isIn(roomId)) return this.#isOut(userId, roomId);
+    if (await this.#tells(userId, roomId)) return this.#isOut(userId, roomId);
     const wish = { roomId, userId, via: [place.server], content, inviter: place.event.sender };
     let left: Pdu | undefined;
     try {
@@ -169,7 +175,7 @@ export class RemoteMembership {
       log.warn({ room: roomId, user: userId, reason: toError(error).message }, 'nobody was told of a leave');
     }
     // A leave that a server took may have come too late for what it gave to somebody of ours who joined.
-    if (await this.#isIn(roomId)) return this.#isOut(userId, roomId);
+    if (await this.#tells(userId, roomId)) return this.#isOut(userId, roomId);
     const event = left ?? this.#lonelyLeave(userId, place, content);
     await accounts.outside.set(userId, { ...place, membership: 'leave', event });
     return true;
@@ -240,13 +246,18 @@ export class RemoteMembership {
     return true;
   }
 
+  /** All of the state of a room is known now: what it says of those counts of whom it said nothing before. */
+  async completed(roomId: RoomId): Promise<void> {
+    if (await this.#isIn(roomId)) await this.#entered(roomId);
+  }
+
   /** This server is in the room: what that says of our users counts, but that they said no before stands. */
   async #entered(roomId: RoomId): Promise<void> {
     const { accounts, engine, log } = this.#parts;
     const { outside } = accounts;
-    const users = [...outside.usersOf(roomId)];
+    const users = [...outside.usersOf(roomId)].filter((userId) => this.#isTold(userId, roomId));
     const left = users.filter((userId) => outside.get(userId, roomId)?.membership === 'leave');
-    await outside.entered(roomId);
+    await outside.entered(roomId, users);
     for (const userId of left) {
       if (!isAsked(engine.currentState(roomId).membership(userId))) continue;
       const leave = {
@@ -259,6 +270,17 @@ export class RemoteMembership {
         log.warn({ room: roomId, user: userId, err: toError(error) }, 'a leave was not made up for');
       });
     }
+  }
+
+  /** Is this server in the room, and does the room tell of the user? */
+  async #tells(userId: UserId, roomId: RoomId): Promise<boolean> {
+    return (await this.#isIn(roomId)) && this.#isTold(userId, roomId);
+  }
+
+  /** Does the room tell of the user? Of those whom an incomplete state leaves out, what they were told outside holds. */
+  #isTold(userId: UserId, roomId: RoomId): boolean {
+    const { engine } = this.#parts;
+    return !engine.partial.isPartial(roomId) || engine.currentState(roomId).membership(userId) !== undefined;
   }
 
   /** Is the user out of a room that this server is in? */
@@ -324,21 +346,4 @@ function mayWithdraw(leave: Pdu, { event, server }: OutsideMembership): boolean 
   if (leave.authEvents.includes(event.eventId)) return true;
   const from = serverOf(leave.sender);
   return leave.depth > event.depth && (from === server || from === serverOf(event.sender));
-}
-
-/** Our event with the signatures that a server added to it; what else it changed does not matter. */
-function withSignatures(pdu: Pdu, answered: JsonObject | undefined, rules: RoomVersionRules): JsonObject {
-  const { json } = pdu;
-  const added = answered === undefined ? undefined : own(answered, 'signatures');
-  const ours = own(json, 'signatures');
-  if (answered === undefined || !isObject(added) || !isObject(ours)) return json;
-  let isSame: boolean;
-  try {
-    isSame = parsePdu(answered, rules).eventId === pdu.eventId;
-  } catch {
-    isSame = false;
-  }
-  if (!isSame)
-    throw new BadAnswerError('the server signed another event than ours', { event_id: pdu.eventId });
-  return { ...json, signatures: { ...added, ...ours } };
 }

@@ -7,6 +7,7 @@ import type { UserId } from '../../event/ids.js';
 import { AdminRequestError } from '../errors.js';
 import { packageVersion } from '../version.js';
 import { listDestinations, retryDestination } from './federation-methods.js';
+import { joinAs, listPartial, progressOfRoom, resyncRoom } from './join-methods.js';
 import { type Params, textOf } from './params.js';
 import { listRooms } from './room-methods.js';
 
@@ -43,6 +44,10 @@ export const ADMIN_METHODS: ReadonlyMap<string, AdminMethod> = new Map<string, A
   ['user.reset_password', { isChange: true, run: resetPassword }],
   ['user.make_admin', { isChange: true, run: makeAdmin }],
   ['room.list', { isChange: false, run: listRooms }],
+  ['room.join', { isChange: true, run: joinAs }],
+  ['room.progress', { isChange: false, run: progressOfRoom }],
+  ['room.partial', { isChange: false, run: listPartial }],
+  ['room.resync', { isChange: true, run: resyncRoom }],
   ['federation.list', { isChange: false, run: listDestinations }],
   ['federation.retry', { isChange: true, run: retryDestination }],
   ['signing_key.rotate', { isChange: true, run: rotateSigningKey }],

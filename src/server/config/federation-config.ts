@@ -14,6 +14,8 @@ export interface FederationConfig {
   /** What `.well-known/matrix/server` names. */
   readonly delegate: string | undefined;
   readonly requestsPerServer: number;
+  /** Are rooms joined without their members first? */
+  readonly partialJoins: boolean;
   /** What is kept of what comes in before it is worked off. */
   readonly input: { readonly queuedEventsMax: number; readonly queuedBytesMax: number };
   /** How what is missing is fetched. */
@@ -52,6 +54,7 @@ export function federationConfig(values: ReadonlyMap<string, SettingValue>): Fed
     allowPrivateNetworks: list('allow_private_networks'),
     delegate: text('delegate'),
     requestsPerServer: number('requests_per_server'),
+    partialJoins: of('partial_joins') === true,
     input: { queuedEventsMax: number('input.events_max'), queuedBytesMax: number('input.bytes_max') },
     gaps: {
       patienceMs: number('gaps.patience_ms'),

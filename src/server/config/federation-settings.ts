@@ -87,6 +87,12 @@ export const FEDERATION_SETTINGS: readonly Setting[] = [
         : 'are server names',
   },
   {
+    key: 'federation.partial_joins',
+    kind: 'flag',
+    fallback: true,
+    doc: 'Are rooms of other servers joined without their members first, which are fetched in the background?',
+  },
+  {
     key: 'federation.requests_per_server',
     kind: 'number',
     fallback: 64,

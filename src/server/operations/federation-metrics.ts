@@ -4,7 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Federation } from '../../federation/federation.js';
 
 export function addFederationMetrics(registry: Registry, federation: Federation): void {
-  const { remote, destinations, input, gaps, sender, queueLengths } = federation;
+  const { remote, destinations, input, gaps, sender, resyncs, queueLengths, parts } = federation;
   // Each is registered by name below, not with the library's registry of everything.
   const registers: Registry[] = [];
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -87,6 +87,23 @@ export function addFederationMetrics(registry: Registry, federation: Federation)
     'Of them, those for which other servers are asked now',
     () => gaps.depths.filling,
   );
+  gauge('partial_rooms', 'Rooms whose state is not all known', () => resyncs.stats.rooms);
+  gauge(
+    'resyncs_running',
+    'Of them, those for which other servers are asked now',
+    () => resyncs.stats.running,
+  );
+  gauge('partial_seconds_max', 'For how long the state of the oldest of them has not been all known', () => {
+    const { oldestSinceTs } = resyncs.stats;
+    return oldestSinceTs === undefined ? 0 : Math.max(0, parts.now() - oldestSinceTs) / 1_000;
+  });
+  total('resyncs', 'States that were completed', () => resyncs.stats.completed);
+  total(
+    'resync_rounds_failed',
+    'Rounds in which no server gave all of a state',
+    () => resyncs.stats.roundsFailed,
+  );
+  total('resync_events', 'Events that were fetched to complete states', () => resyncs.stats.eventsFetched);
   total('pdus_sent', 'Events that other servers took', () => sender.stats().pdusSent);
   total('edus_sent', 'EDUs that other servers took', () => sender.stats().edusSent);
 }

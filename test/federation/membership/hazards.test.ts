@@ -91,6 +91,7 @@ test('somebody else of the server joins: an invitation from before is what the r
     const roomId = await bob.createRoom({ ...PUBLIC, invite: [alice.userId] });
     assert.ok(alice.site.harness.home.accounts.outside.get(alice.userId, roomId));
     await amy.ask('POST', `${v3`/v3/join/${roomId}`}?via=${bob.site.name}`);
+    await net.settle();
     assert.is(alice.site.harness.home.accounts.outside.get(alice.userId, roomId), undefined);
     assert.is(await placeOf(alice, roomId), 'invite');
     await alice.ask('POST', v3`/v3/rooms/${roomId}/leave`);
