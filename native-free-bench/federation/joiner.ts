@@ -30,8 +30,9 @@ export interface JoinTimes {
   readonly bytesAnswered: number;
   readonly bytesUsable: number;
   readonly bytes: number;
-  /** Of requests to the server while it joined, in milliseconds. */
+  /** Of requests to the server while it joined, and before that when it did nothing, in milliseconds. */
   readonly latenciesMs: readonly number[];
+  readonly idleLatenciesMs: readonly number[];
   readonly rssBytesMax: number;
 }
 
@@ -57,6 +58,8 @@ export interface JoinDone {
 const COMPLETED = 'the state of a room is whole';
 /** Requests to see how the server is come so long after the one before. */
 const PROBE_MS = 5;
+/** How long a server that does nothing is looked at, for comparison. */
+const IDLE_MS = 500;
 const TIMELINE_LIMIT = 10;
 
 /** Joins, and waits until all is there. */
@@ -93,6 +96,9 @@ async function timesOf(
   const completed = kind === 'partial' ? server.logs(COMPLETED) : Promise.resolve();
   // Its fault is met where it is waited for.
   completed.catch(() => undefined);
+  const idle = new Probes(server.address);
+  await sleep(IDLE_MS);
+  const idleLatenciesMs = await idle.end();
   const probes = new Probes(server.address);
   const start = performance.now();
   const since = (): number => (performance.now() - start) / 1e3;
@@ -107,7 +113,17 @@ async function timesOf(
   const rssBytesMax = await server.rssBytesMax();
   const bytes = relay.bytes;
   await assertWhole(user, roomId);
-  return { answered, usable, whole, bytesAnswered, bytesUsable, bytes, latenciesMs, rssBytesMax };
+  return {
+    answered,
+    usable,
+    whole,
+    bytesAnswered,
+    bytesUsable,
+    bytes,
+    latenciesMs,
+    idleLatenciesMs,
+    rssBytesMax,
+  };
 }
 
 /** A client's first sync has the room, with what it needs to show it. */
