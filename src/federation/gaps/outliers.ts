@@ -93,9 +93,6 @@ export async function takeOutliers(
         'an event of a state was refused',
       );
     }
-    observer?.taken(
-      verdicts.filter(({ verdict }) => verdict === 'accepted' || verdict === 'rejected').length,
-    );
     // A verdict without an id is one of form: whoever is not known now was refused.
     for (const { eventId } of granted) if (!isKnown(eventId)) dropped.add(eventId);
     if (granted.length < ready.length) break;
