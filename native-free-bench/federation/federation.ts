@@ -4,17 +4,17 @@
 import type { BenchContext } from '../context.js';
 import type { Findings } from '../report/report.js';
 import { temporaryFolder } from '../stores.js';
-import { measureFullJoin } from './full-join.js';
 import { measureInbound } from './inbound.js';
+import { measureJoins } from './joins.js';
 import { measureRejoin } from './rejoin.js';
 
 export async function measureFederation(context: BenchContext): Promise<Findings> {
   const { path, remove } = await temporaryFolder();
   try {
     const inbound = await measureInbound(context, path);
-    const join = await measureFullJoin(context, path);
+    const joins = await measureJoins(context, path);
     const rejoin = await measureRejoin(context);
-    const all = [join, rejoin, inbound];
+    const all = [joins, rejoin, inbound];
     return {
       series: [],
       targets: all.flatMap(({ targets }) => targets),

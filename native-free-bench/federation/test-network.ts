@@ -30,9 +30,9 @@ export class TestNetwork {
 
   /**
    * The configuration of a server that listens with TLS.
-   * @param resolve other servers that are reached at a place: `name=host:port`
+   * @param settings of federation beside that, such as `resolve`: other servers that are reached at a place
    */
-  async config(serverName: string, tlsPort: number, resolve: readonly string[] = []): Promise<object> {
+  async config(serverName: string, tlsPort: number, settings: object = {}): Promise<object> {
     const { cert, key } = this.issue('localhost', serverName.replace(/:\d+$/, ''));
     const [certFile, keyFile] = [this.#path(`${tlsPort}.pem`), this.#path(`${tlsPort}.key`)];
     await writeFile(certFile, cert);
@@ -43,7 +43,7 @@ export class TestNetwork {
         enabled: true,
         ca_file: this.#path('ca.pem'),
         allow_private_networks: ['127.0.0.0/8', '::1'],
-        resolve,
+        ...settings,
         tls: { address: '127.0.0.1', port: tlsPort, cert_file: certFile, key_file: keyFile },
       },
       rate_limits: { enabled: false },

@@ -131,11 +131,10 @@ export class Memberships {
       }
       return;
     }
-    for (const { type, stateKey, after } of now.at(before).diff(now)) {
-      if (type !== MEMBER_TYPE || !this.#isLocal(stateKey)) continue;
-      const membership = now.membership(stateKey);
-      if (membership === undefined || after === undefined) this.#remove(stateKey, roomId);
-      else this.#set(stateKey, roomId, { membership, eventId: after });
+    for (const { userId, after } of now.at(before).memberChanges(now)) {
+      if (!this.#isLocal(userId)) continue;
+      if (after === undefined) this.#remove(userId, roomId);
+      else this.#set(userId, roomId, after);
     }
   }
 

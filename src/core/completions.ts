@@ -19,7 +19,7 @@ import type { Settle } from './decider.js';
 import { StateIncompleteError, StateRefusedError } from './errors.js';
 import type { InternalRooms } from './internal.js';
 import { PARTIAL_ROOM, PARTIAL_TYPE } from './partial-states.js';
-import { givenEntryOf } from './state-entry.js';
+import { givenEntryOfFacts } from './state-entry.js';
 
 /** What came of a completion. */
 export interface CompletionOutcome {
@@ -107,7 +107,7 @@ export class Completions {
         stateKey: eventId,
         content: completedRecord(content, swap, now()),
       };
-      const given = [...entries.keys()].flatMap((id) => known.seqOf(id) ?? []);
+      const given = [...entries.keys()].flatMap((id) => known.facts(id)?.seq ?? []);
       internal
         .writeGiven(record, seq, given, { room, revised })
         .then(() => resolve({ isNew: true, events: revised.length, revised: verdicts }), reject);
@@ -125,16 +125,16 @@ export class Completions {
     let looked = 0;
     for (const id of new Set(ids)) {
       if (++looked % TURN === 0) await nextTurn();
-      const event = known.get(id);
-      if (event === undefined) {
+      const facts = known.facts(id);
+      if (facts === undefined) {
         missing.push(id);
         continue;
       }
-      const entry = event.pdu.roomId === roomId ? givenEntryOf(event.pdu) : undefined;
+      const entry = facts.roomId === roomId ? givenEntryOfFacts(id, facts) : undefined;
       if (entry === undefined) {
         throw new StateRefusedError(`${id} is no state event of ${roomId}`, { ...fields, cause: id });
       }
-      if (event.verdict !== 'rejected') {
+      if (facts.verdict !== 'rejected') {
         const key = keyOf(entry.type, entry.stateKey);
         if (keys.has(key)) {
           throw new StateRefusedError(`the state has two events for ${entry.type} ${entry.stateKey}`, fields);

@@ -47,14 +47,14 @@ export function address(incoming: Incoming, rulesOfRoom: RulesOfRoom): Addressed
   return 'code' in read ? read : addressJson(read.json, incoming, rulesOfRoom);
 }
 
-/** The JSON object that an event's bytes are. */
-export function readEvent(bytes: Uint8Array): { readonly json: JsonObject } | Refusal {
+/** The JSON object that an event's bytes are. @param parsed where they were written from it */
+export function readEvent(bytes: Uint8Array, parsed?: JsonObject): { readonly json: JsonObject } | Refusal {
   if (bytes.length > MAX_RECEIVED_BYTES) {
     const reason = `the event's JSON is larger than ${MAX_RECEIVED_BYTES} bytes`;
     return { code: 'EVENT_TOO_LARGE', reason, eventId: undefined, roomId: undefined };
   }
   try {
-    const json = parseJson(bytes);
+    const json = parsed ?? parseJson(bytes);
     if (isObject(json)) return { json };
   } catch (error) {
     return refusalOf(error, undefined);

@@ -27,11 +27,12 @@ import { CoreClosedError } from './errors.js';
 import { type HistoryBatch, oldestFirst } from './history.js';
 import { InternalHistory } from './internal-history.js';
 import { type InternalRecord, InternalRooms } from './internal.js';
-import { type JoinAnswer, type JoinOutcome, takeJoin } from './join.js';
+import { type JoinAnswer, type JoinOutcome, type JoinParts, takeJoin } from './join.js';
 import type { VerifiedEvent } from './judge.js';
 import { Lane } from './lane.js';
 import { VERDICT_CODES, type Verdict, type VerdictCounts } from './outcome.js';
 import { type CoreObserver, observed } from './observer.js';
+import { type OutlierBatch, takeOutliers } from './outliers.js';
 import { PARTIAL_ROOM, partialRecord, PartialStates } from './partial-states.js';
 import type { Refusal } from './refusal.js';
 import { Release } from './release.js';
@@ -228,19 +229,29 @@ export class Core {
    *   room then, and it can be tried again; CORE_CLOSED; STORE_WRITE_FAILED
    */
   async receiveJoin(answer: JoinAnswer): Promise<JoinOutcome> {
+    return this.#verifying((parts) => takeJoin(parts, answer));
+  }
+
+  /**
+   * Stores many outliers of a room at once, those that are good and cite nothing unknown.
+   * @returns the events of the batch that are known now, the rejected ones among them
+   * @throws CORE_JOIN_REFUSED when they are too many; CORE_CLOSED; STORE_WRITE_FAILED
+   */
+  async receiveOutliers(batch: OutlierBatch): Promise<ReadonlySet<EventId>> {
+    return this.#verifying((parts) => takeOutliers(parts, batch));
+  }
+
+  async #verifying<Result>(work: (parts: JoinParts) => Promise<Result>): Promise<Result> {
     this.#checkOpen();
     try {
-      return await takeJoin(
-        {
-          known: this.known,
-          rooms: this.rooms,
-          verifier: this.#verifier,
-          decider: this.#decider,
-          now: this.#now,
-          inTurn: (roomId, work) => this.#inTurn(roomId, work),
-        },
-        answer,
-      );
+      return await work({
+        known: this.known,
+        rooms: this.rooms,
+        verifier: this.#verifier,
+        decider: this.#decider,
+        now: this.#now,
+        inTurn: (roomId, turn) => this.#inTurn(roomId, turn),
+      });
     } catch (error) {
       // The verifier's threads end under what is being verified.
       this.#checkOpen();

@@ -156,7 +156,7 @@ class Answer {
       if (twin.isOfState && twin.eventId !== undefined) this.#state.add(twin.eventId);
       return undefined;
     }
-    const unverified = unverifiedOf(this.#reader, bytes);
+    const unverified = unverifiedOf(this.#reader, bytes, pdu);
     if ('code' in unverified) {
       dropped.add(unverified.eventId, unverified.code, unverified.reason);
       return undefined;
@@ -231,8 +231,13 @@ class Answer {
 }
 
 /** Its JSON, and the rules of the room that it is to be of. */
-function unverifiedOf({ rules, roomId }: AnswerReader, bytes: Uint8Array): Unverified | Refusal {
-  const read = readEvent(bytes);
+function unverifiedOf(
+  { rules, roomId }: AnswerReader,
+  bytes: Uint8Array,
+  pdu: PduInput,
+): Unverified | Refusal {
+  const isParsed = typeof pdu === 'object' && !(pdu instanceof Uint8Array);
+  const read = readEvent(bytes, isParsed ? pdu : undefined);
   if ('code' in read) return read;
   const { json } = read;
   const named = own(json, 'room_id');

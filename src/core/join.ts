@@ -12,13 +12,11 @@ import { own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
 import { type RoomVersionRules, rulesOf } from '../event/rules.js';
 import type { ErrorFields } from '../lib/errors.js';
-import { type KnownEvents, pduOfRow } from '../room/graph/known-events.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import { keyOf } from '../room/resolution/keys.js';
 import { MEMBER_TYPE } from '../room/state/key.js';
 import type { StateUpdate } from '../room/state/room-states.js';
 import { authOrder } from './auth-order.js';
-import type { Decider, Settle } from './decider.js';
 import { JoinRefusedError } from './errors.js';
 import {
   type AnswerEvent,
@@ -33,8 +31,9 @@ import {
 } from './join-answer.js';
 import type { VerifiedEvent } from './judge.js';
 import { VERDICT_CODES, type Verdict } from './outcome.js';
+import { type OutlierParts, storeOutliers } from './outliers.js';
 import { type GivenEntry, givenEntryOf } from './state-entry.js';
-import type { CheckedPdu, Verifier } from './verifier.js';
+import type { CheckedPdu } from './verifier.js';
 
 /** What a server answered to send_join. The keys that its events need were fetched before. */
 export interface JoinAnswer {
@@ -69,19 +68,9 @@ export interface JoinOutcome {
   readonly droppedCount: number;
 }
 
-export interface JoinParts {
-  readonly known: KnownEvents;
+export interface JoinParts extends OutlierParts {
   readonly rooms: Rooms;
-  readonly verifier: Verifier;
-  readonly decider: Decider;
-  readonly now: () => number;
-  /** Does work in the room's turn. */
-  readonly inTurn: <Result>(roomId: RoomId, work: (settle: Settle<Result>) => void) => Promise<Result>;
 }
-
-/** Outliers decided in one turn, and such turns whose commit is not waited for. */
-const TURN_EVENTS = 250;
-const TURNS_AHEAD = 4;
 
 /** Takes a join. @throws CORE_JOIN_REFUSED, STORE_WRITE_FAILED, CORE_CLOSED */
 export async function takeJoin(parts: JoinParts, answer: JoinAnswer): Promise<JoinOutcome> {
@@ -184,55 +173,20 @@ class Join {
   ): Promise<void> {
     const { known, rooms } = this.#parts;
     const isFresh = rooms.find(roomId) === undefined;
-    const turns: Promise<void>[] = [];
-    for (let at = 0; at < events.length; at += TURN_EVENTS) {
-      const turn = events.slice(at, at + TURN_EVENTS);
-      const fresh = isFresh ? turn : turn.filter(({ eventId }) => !known.has(eventId));
-      if (fresh.length < turn.length) {
-        for (const { eventId } of turn)
-          if (state.has(eventId) && known.has(eventId)) this.#noteKnown(eventId);
-      }
-      const outliers = fresh.map((event) => this.#outlier(roomId, event));
-      const stored = this.#storeTurn(roomId, outliers, state);
-      // Its fault is met where it is waited for.
-      stored.catch(() => undefined);
-      turns.push(stored);
-      if (turns.length > TURNS_AHEAD) await turns.shift();
-    }
-    await Promise.all(turns);
-  }
-
-  async #storeTurn(
-    roomId: RoomId,
-    outliers: readonly VerifiedEvent[],
-    state: ReadonlySet<EventId>,
-  ): Promise<void> {
-    const { decider, inTurn } = this.#parts;
-    const entries = outliers.map(({ pdu }) => (state.has(pdu.eventId) ? givenEntryOf(pdu) : undefined));
-    const verdicts = await inTurn<readonly Verdict[]>(roomId, (settle) => {
-      decider.decideAll(outliers, settle);
-    });
-    verdicts.forEach(({ verdict, known, eventId, code, reason }, i) => {
-      const became = verdict === 'duplicate' ? known : verdict;
-      if (verdict === 'rejected') this.#rejected++;
-      if (verdict === 'accepted' || verdict === 'rejected') this.#stored++;
-      else if (verdict !== 'duplicate') this.#dropped.add(eventId, code, reason);
-      const entry = entries[i];
-      if (became === 'accepted' && entry !== undefined) this.#noteEntry(entry);
-    });
-  }
-
-  #outlier(roomId: RoomId, { eventId, bytes, isRedacted }: AnswerEvent): VerifiedEvent {
-    const row = { roomId, roomVersion: this.#rules.version, eventId, isRedacted, bytes };
-    return {
-      pdu: pduOfRow(row),
-      bytes,
-      isRedacted,
-      receivedFrom: this.#answer.from,
-      receivedAt: this.#parts.now(),
-      asOutlier: true,
-      givenState: undefined,
+    const room = { roomId, rules: this.#rules, from: this.#answer.from };
+    const isNews = ({ eventId }: AnswerEvent): boolean => {
+      if (isFresh || !known.has(eventId)) return true;
+      if (state.has(eventId)) this.#noteKnown(eventId);
+      return false;
     };
+    await storeOutliers(this.#parts, room, events, isNews, ({ pdu }, verdict) => {
+      const { verdict: is, known: was, eventId, code, reason } = verdict;
+      if (is === 'rejected') this.#rejected++;
+      if (is === 'accepted' || is === 'rejected') this.#stored++;
+      else if (is !== 'duplicate') this.#dropped.add(eventId, code, reason);
+      const entry = state.has(pdu.eventId) ? givenEntryOf(pdu) : undefined;
+      if ((is === 'duplicate' ? was : is) === 'accepted' && entry !== undefined) this.#noteEntry(entry);
+    });
   }
 
   /** An event of the state that is stored already. */

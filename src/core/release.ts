@@ -35,6 +35,8 @@ export interface ReleaseOptions {
   readonly lagMax?: number;
   /** Events in one group at most. */
   readonly groupMax?: number;
+  /** Leave outliers out: they come when they have a place. Who wants none costs nothing while many are taken in. */
+  readonly placedOnly?: boolean;
   /** Ends the iteration. */
   readonly signal?: AbortSignal;
 }
@@ -49,6 +51,7 @@ interface Listener {
   /** When the oldest commit that it was not given came; undefined when it was given all, or nobody asks. */
   behindSince: number | undefined;
   readonly lagMax: number | undefined;
+  readonly placedOnly: boolean;
 }
 
 export class Release {
@@ -56,8 +59,9 @@ export class Release {
   readonly #observer: CoreObserver | undefined;
   readonly #listeners = new Set<Listener>();
   #watermark: number;
-  /** All that was committed after `#atHandAfter`. */
+  /** All that was committed after `#atHandAfter`, but outliers where nobody wanted any. */
   #atHand: ReleasedEvent[] = [];
+  #atHandHasAll = true;
   #atHandAfter: number;
   #atHandBytes = 0;
   #closed = false;
@@ -108,6 +112,7 @@ export class Release {
       position: options.after ?? 0,
       behindSince: undefined,
       lagMax: options.lagMax,
+      placedOnly: options.placedOnly === true,
     };
     this.#listeners.add(listener);
     const wake = (): void => this.#wakeAll();
@@ -115,11 +120,11 @@ export class Release {
     try {
       while (options.signal?.aborted !== true) {
         if (listener.position < this.#watermark) {
-          yield await this.#group(listener.position, options.groupMax ?? GROUP_MAX, (seq) => {
+          yield await this.#group(listener, options.groupMax ?? GROUP_MAX, (seq) => {
             listener.position = seq;
             this.#delivered(listener);
           });
-          if (this.#atHand.length > 0 && this.#haveAll()) this.#dropAtHand();
+          if (this.#atHandAfter < this.#watermark && this.#haveAll()) this.#dropAtHand();
           this.#notifyMoved();
         } else if (this.#closed) return;
         else await new Promise<void>((resolve) => this.#wake.push(resolve));
@@ -131,29 +136,43 @@ export class Release {
     }
   }
 
-  async #group(after: number, max: number, deliver: (seq: number) => void): Promise<ReleasedGroup> {
+  async #group(
+    { position: after, placedOnly }: Listener,
+    max: number,
+    deliver: (seq: number) => void,
+  ): Promise<ReleasedGroup> {
     const to = Math.min(this.#watermark, after + max);
-    const events = this.#eventsAtHand(after, to) ?? (await this.#eventsOfStore(after, to));
+    const events =
+      this.#eventsAtHand(after, to, placedOnly) ?? (await this.#eventsOfStore(after, to, placedOnly));
     deliver(to);
     return { seqFirst: after + 1, seqLast: to, events };
   }
 
-  /** Undefined where the store must be asked: for what is gone here, and whether an outlier got its place since. */
-  #eventsAtHand(after: number, to: number): ReleasedEvent[] | undefined {
-    if (after < this.#atHandAfter) return undefined;
+  /** Undefined where the store must be asked. An outlier that got its place since comes where that is. */
+  #eventsAtHand(after: number, to: number, placedOnly: boolean): ReleasedEvent[] | undefined {
+    if (after < this.#atHandAfter || !(placedOnly || this.#atHandHasAll)) return undefined;
     const events = this.#atHand.filter(({ seq }) => seq > after && seq <= to);
-    return events.some(({ row }) => row.isOutlier) ? undefined : events;
+    if (placedOnly) return events.filter(({ row }) => !row.isOutlier);
+    const placed = new Set(events.flatMap(({ row }) => row.outlierSeq ?? []));
+    return placed.size === 0 ? events : events.filter(({ seq }) => !placed.has(seq));
   }
 
-  async #eventsOfStore(after: number, to: number): Promise<ReleasedEvent[]> {
+  async #eventsOfStore(after: number, to: number, placedOnly: boolean): Promise<ReleasedEvent[]> {
     const events: ReleasedEvent[] = [];
-    for await (const [seq, row] of this.#store.events(after + 1, to + 1))
-      events.push(releasedEvent(seq, row));
+    const rows = placedOnly ? this.#store.eventLog(after + 1, to + 1) : this.#store.events(after + 1, to + 1);
+    for await (const [seq, row] of rows) {
+      if (!placedOnly || !row.isOutlier) events.push(releasedEvent(seq, row));
+    }
     return events;
   }
 
   #putAtHand(events: readonly GroupEvent[]): void {
+    const isWanted = [...this.#listeners].some(({ placedOnly }) => !placedOnly);
     for (const { seq, row } of events) {
+      if (row.isOutlier && !isWanted) {
+        this.#atHandHasAll = false;
+        continue;
+      }
       this.#atHand.push(releasedEvent(seq, row));
       this.#atHandBytes += row.bytes.length;
     }
@@ -163,6 +182,7 @@ export class Release {
   /** Whoever does not have it yet reads it from the store. */
   #dropAtHand(): void {
     this.#atHand = [];
+    this.#atHandHasAll = true;
     this.#atHandAfter = this.#watermark;
     this.#atHandBytes = 0;
   }

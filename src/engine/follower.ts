@@ -1,5 +1,5 @@
-// Following what is committed, for an index that lives in memory: one group after the other, and whoever needs the
-// index to show what is committed now waits until it does.
+// Following what is committed and has a place, for an index that lives in memory: one group after the other, and
+// whoever needs the index to show what is committed now waits until it does.
 
 import { PARTIAL_ROOM, roomOfPartial } from '../core/partial-states.js';
 import type { ReleasedGroup } from '../core/release.js';
@@ -64,7 +64,11 @@ export class Follower {
 
   async #follow(take: (group: ReleasedGroup) => Promise<void> | void): Promise<void> {
     try {
-      const released = this.#engine.released({ after: this.#position, signal: this.#ending.signal });
+      const released = this.#engine.released({
+        after: this.#position,
+        placedOnly: true,
+        signal: this.#ending.signal,
+      });
       for await (const group of released) {
         await take(group);
         this.#moveTo(group.seqLast);

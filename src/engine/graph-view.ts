@@ -6,7 +6,7 @@ import type { EventId, RoomId } from '../event/ids.js';
 import type { Pdu } from '../event/pdu.js';
 import type { RoomVersionRules } from '../event/rules.js';
 import { HORIZON_QUEUE, type HorizonRow } from '../room/graph/horizon.js';
-import { type KnownEvent, pduOfRow } from '../room/graph/known-events.js';
+import { type KnownEvent, pduOfRow, type StateFacts } from '../room/graph/known-events.js';
 import type { Store } from '../store/store.js';
 
 /** An event that waits for its place, as it came. */
@@ -29,6 +29,11 @@ export class GraphView {
   /** An event that is stored or about to be, with or without a place. */
   event(eventId: EventId): KnownEvent | undefined {
     return this.#core.known.get(eventId);
+  }
+
+  /** What a state asks of it; cheaper than all of it where it came lately. */
+  facts(eventId: EventId): StateFacts | undefined {
+    return this.#core.known.facts(eventId);
   }
 
   isKnown(eventId: EventId): boolean {

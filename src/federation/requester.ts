@@ -7,6 +7,7 @@ import { isObject, type JsonObject, type JsonValue, own, parseJson } from '../ev
 import { StateroomError } from '../lib/errors.js';
 import type { Destinations } from './destinations.js';
 import { BadAnswerError, RefusedError, UnreachableError } from './errors.js';
+import { parseLargeObject } from './large-answers.js';
 import type { FederationParts } from './parts.js';
 import type { IncomingAnswer, OutgoingRequest } from './transport.js';
 
@@ -30,6 +31,8 @@ export type RequestParts = Pick<FederationParts, 'transport' | 'options' | 'now'
 /** How a request ended. */
 type RequestOutcome = 'answered' | 'refused' | 'bad_answer' | 'unreachable' | 'backing_off';
 
+/** Answers that are read in turns. */
+const LARGE_BYTES = 256 * 1024;
 const SAYS_LENGTH_MAX = 200;
 const ERRCODE = /^[A-Za-z0-9_.]{1,100}$/;
 
@@ -100,7 +103,7 @@ export class Requester {
     isSigned = true,
   ): Promise<JsonObject> {
     const bytes = await this.#send({ ...request, isSigned }, limits);
-    const value = parsed(bytes);
+    const value = await parsedAnswer(bytes);
     if (isObject(value)) return value;
     this.#count('bad_answer');
     throw badAnswer(request.destination, 'it is no JSON object');
@@ -167,6 +170,17 @@ function queryText(query: Query): string {
     return values.map((one) => `${name}=${encodeURIComponent(one)}`);
   });
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
+}
+
+/** Undefined for what is no JSON, and for what is large and no object. */
+async function parsedAnswer(bytes: Uint8Array): Promise<JsonValue | undefined> {
+  if (bytes.length < LARGE_BYTES) return parsed(bytes);
+  try {
+    return await parseLargeObject(bytes);
+  } catch (error) {
+    if (error instanceof StateroomError) return undefined;
+    throw error;
+  }
 }
 
 function parsed(bytes: Uint8Array): JsonValue | undefined {

@@ -6,6 +6,7 @@ import type { EventId, RoomId } from '../event/ids.js';
 import type { RoomVersionRules } from '../event/rules.js';
 import type { StateChange } from '../room/resolution/contract.js';
 import {
+  type MemberChange,
   type MemberEntry,
   type RoomStates,
   type StateEntry,
@@ -75,5 +76,10 @@ export class StateView {
   /** What differs in another state of the room; `before` is this one. O(k log n) node reads. */
   diff(other: StateView): Iterable<StateChange> {
     return this.#states.diff(this.rootRef, other.rootRef);
+  }
+
+  /** The members that differ in another state of the room, as cheap as `diff`. */
+  memberChanges(other: StateView): Iterable<MemberChange> {
+    return this.#states.memberChanges(this.rootRef, other.rootRef);
   }
 }

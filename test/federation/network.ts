@@ -132,7 +132,7 @@ export class Network {
           after: this.clock.after,
           log: logTo(logged),
           options: { ...FEDERATION_OPTIONS, ...this.#options.options },
-          ...(this.#options.tuning === undefined ? {} : { tuning: this.#options.tuning }),
+          tuning: { ...this.#options.tuning, resync: { graceMs: 0, ...this.#options.tuning?.resync } },
         });
         federateEphemeral({ ephemeral, notifier }, federation);
         return federation;

@@ -2,6 +2,7 @@
 // and a data folder that goes with it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,6 +32,7 @@ export class RunningServer {
   readonly #folder: string;
   readonly #keepsFolder: boolean;
   readonly #log: string[];
+  readonly #said: EventEmitter;
   readonly #ended: Promise<number | null>;
   /** `http://127.0.0.1:40000`. */
   readonly address: string;
@@ -38,7 +40,7 @@ export class RunningServer {
   private constructor(
     child: ChildProcess,
     { folder, keepsFolder }: { readonly folder: string; readonly keepsFolder: boolean },
-    log: string[],
+    { log, said }: { readonly log: string[]; readonly said: EventEmitter },
     ended: Promise<number | null>,
     address: string,
   ) {
@@ -46,6 +48,7 @@ export class RunningServer {
     this.#folder = folder;
     this.#keepsFolder = keepsFolder;
     this.#log = log;
+    this.#said = said;
     this.#ended = ended;
     this.address = address;
   }
@@ -67,6 +70,7 @@ export class RunningServer {
       },
     );
     const log: string[] = [];
+    const said = new EventEmitter();
     const ended = new Promise<number | null>((resolve) => {
       child.once('exit', resolve);
     });
@@ -79,6 +83,7 @@ export class RunningServer {
         for (const line of lines) {
           log.push(line);
           const { msg, address: listening } = parsed(line);
+          if (msg !== undefined) said.emit(`said ${msg}`);
           if (msg === 'listening' && listening !== undefined) resolve(listening);
         }
       });
@@ -88,12 +93,26 @@ export class RunningServer {
         reject(new Error(`the server ended with code ${String(code)}:\n${log.join('\n')}`));
       });
     });
-    return new RunningServer(child, { folder, keepsFolder: kept !== undefined }, log, ended, address);
+    return new RunningServer(
+      child,
+      { folder, keepsFolder: kept !== undefined },
+      { log, said },
+      ended,
+      address,
+    );
   }
 
   /** What it warned of so far, and worse. */
   complaints(): readonly string[] {
     return this.#log.filter((line) => ['warn', 'error', 'fatal'].includes(parsed(line).level ?? ''));
+  }
+
+  /** Resolves when it logs this from now on. @throws Error when it ends before */
+  logs(message: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#said.once(`said ${message}`, resolve);
+      void this.#ended.then(() => reject(new Error(`the server ended and never said: ${message}`)));
+    });
   }
 
   /** Asks it to end and waits for that; its exit code. */

@@ -12,7 +12,7 @@ import type { Effort } from './effort.js';
 import { eventsSingly, takeWithCited } from './events-by-id.js';
 import { readEvents } from './fetched-events.js';
 import type { GapOptions } from './options.js';
-import { citedBy, type OutlierParts } from './outliers.js';
+import { citedBy, type OutlierParts, takeWhole } from './outliers.js';
 import type { KnownState } from './tree-difference.js';
 import { stateByTree } from './tree-state.js';
 
@@ -174,7 +174,7 @@ async function fetchClaimed(
   { all }: Claim,
 ): Promise<ReadonlySet<EventId>> {
   const { engine, remote, options } = parts;
-  const lacking = new Set([...all].filter((id) => !engine.graph.isKnown(id)));
+  const lacking = await lackingOf(engine, all);
   parts.observer?.claimed(all.size, all.size - lacking.size);
   if (lacking.size === 0) return new Set();
   const ask = (ids: ReadonlySet<EventId>): Promise<Map<EventId, Pdu>> =>
@@ -188,8 +188,22 @@ async function fetchClaimed(
   const { pdus, authChain } = whole;
   const { stateEntriesMax } = options;
   const jsons = [...authChain.slice(0, stateEntriesMax), ...pdus.slice(0, stateEntriesMax)];
-  const events = await readEvents(jsons, roomId, rules, (id) => lacking.has(id));
+  const left = await takeWhole(parts, effort, { roomId, rules }, jsons, lacking, server);
+  if (left.size === 0) return left;
+  // What is bad or rests on others is looked at one by one.
+  const events = await readEvents(jsons, roomId, rules, (id) => left.has(id));
   return takeWithCited(parts, effort, events, server, ask);
+}
+
+/** Which of these events are not known. */
+async function lackingOf({ graph }: Engine, ids: ReadonlySet<EventId>): Promise<ReadonlySet<EventId>> {
+  const lacking = new Set<EventId>();
+  let looked = 0;
+  for (const id of ids) {
+    if (++looked % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (!graph.isKnown(id)) lacking.add(id);
+  }
+  return lacking;
 }
 
 /** The claimed state without what was refused, or undefined when it is no state of this room. */
@@ -205,11 +219,10 @@ async function checked(
   for (const id of state) {
     if (dropped.has(id)) continue;
     if (++looked % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-    const event = engine.graph.event(id);
-    if (event === undefined || event.pdu.roomId !== roomId || event.pdu.stateKey === undefined)
-      return undefined;
-    if (event.verdict === 'rejected') continue;
-    const key = `${event.pdu.type}\0${event.pdu.stateKey}`;
+    const facts = engine.graph.facts(id);
+    if (facts === undefined || facts.roomId !== roomId || facts.stateKey === undefined) return undefined;
+    if (facts.verdict === 'rejected') continue;
+    const key = `${facts.type}\0${facts.stateKey}`;
     if (keys.has(key)) return undefined;
     keys.add(key);
     ids.push(id);

@@ -5,7 +5,7 @@
 
 import { canonicalJson } from '../../event/canonical.js';
 import type { EventId, RoomId } from '../../event/ids.js';
-import type { JsonObject } from '../../event/json.js';
+import { type JsonObject, own } from '../../event/json.js';
 import { parsePdu } from '../../event/parse.js';
 import type { Pdu } from '../../event/pdu.js';
 import type { RoomVersionRules } from '../../event/rules.js';
@@ -59,10 +59,15 @@ export function connected(
   return found;
 }
 
-/** The bytes to hand to the engine: without `unsigned`, which no signature covers. */
+/** The bytes to hand to the engine. */
 export function bytesOf({ json }: Pdu): Uint8Array {
-  const signed = Object.fromEntries(Object.entries(json).filter(([name]) => name !== 'unsigned'));
-  return utf8(canonicalJson(signed, { strictCanonicalJson: false }));
+  return utf8(canonicalJson(signedPart(json), { strictCanonicalJson: false }));
+}
+
+/** An event without `unsigned`, which no signature covers. */
+export function signedPart(json: JsonObject): JsonObject {
+  if (own(json, 'unsigned') === undefined) return json;
+  return Object.fromEntries(Object.entries(json).filter(([name]) => name !== 'unsigned'));
 }
 
 /**

@@ -4,11 +4,12 @@
 import type { Verdict } from '../../core/outcome.js';
 import type { Engine } from '../../engine/engine.js';
 import { createIdOfRoom, type EventId, type ServerName } from '../../event/ids.js';
+import type { JsonObject } from '../../event/json.js';
 import type { Pdu } from '../../event/pdu.js';
 import type { KeyRing } from '../identity/key-ring.js';
 import type { FederationLog } from '../parts.js';
 import type { Effort } from './effort.js';
-import { bytesOf, ranks } from './fetched-events.js';
+import { bytesOf, ranks, signedPart } from './fetched-events.js';
 import type { FetchObserver } from './fetch-observer.js';
 
 export interface OutlierParts {
@@ -30,6 +31,32 @@ export interface TakenOutliers {
 
 /** Events that are handed over at once. */
 const TURN_EVENTS = 250;
+
+/**
+ * Takes in what is good of a whole state and its auth chain, in the fewest turns.
+ * @param wanted what is not known
+ * @returns what of it was not taken
+ */
+export async function takeWhole(
+  { engine, keyRing, isGivenUp, observer }: OutlierParts,
+  effort: Effort,
+  { roomId, rules }: Pick<Pdu, 'roomId' | 'rules'>,
+  jsons: readonly JsonObject[],
+  wanted: ReadonlySet<EventId>,
+  from: ServerName,
+): Promise<ReadonlySet<EventId>> {
+  await keyRing.fetchFor(jsons, rules);
+  let granted = effort.takeEvents(wanted.size);
+  const taken = await engine.receiveOutliers({
+    roomId,
+    roomVersion: rules.version,
+    events: jsons.map(signedPart),
+    from,
+    isWanted: (id) => wanted.has(id) && !isGivenUp(id) && granted-- > 0,
+    onStored: (events) => observer?.taken(events),
+  });
+  return new Set([...wanted].filter((id) => !taken.has(id)));
+}
 
 export async function takeOutliers(
   { engine, keyRing, log, isGivenUp, observer }: OutlierParts,
@@ -66,9 +93,6 @@ export async function takeOutliers(
         'an event of a state was refused',
       );
     }
-    observer?.taken(
-      verdicts.filter(({ verdict }) => verdict === 'accepted' || verdict === 'rejected').length,
-    );
     // A verdict without an id is one of form: whoever is not known now was refused.
     for (const { eventId } of granted) if (!isKnown(eventId)) dropped.add(eventId);
     if (granted.length < ready.length) break;

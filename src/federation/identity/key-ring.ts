@@ -8,6 +8,7 @@
 //
 // Source: server-server API, "Retrieving server keys"; rooms/v5, "Signing key validity period".
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseServerName, type ServerName } from '../../event/ids.js';
 import { isObject, type JsonObject, own } from '../../event/json.js';
 import type { RoomVersionRules } from '../../event/rules.js';
@@ -48,6 +49,8 @@ const KEY_ANSWER_BYTES_MAX = 65_536;
 const NOTARY_ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** Servers in one question to a notary. */
 const NOTARY_BATCH_MAX = 100;
+/** Events whose needs are looked up before others get a turn. */
+const TURN_EVENTS = 500;
 /** Needs that one call takes on. */
 const NEEDS_MAX = 50_000;
 const KEY_ID = /^ed25519:[A-Za-z0-9_]{1,200}$/;
@@ -92,12 +95,22 @@ export class KeyRing {
     rules: RoomVersionRules,
     limits: KeyLimits = {},
   ): Promise<void> {
-    await this.fetch(needsOf(events, rules), limits);
+    const wanted = new Map<string, KeyNeed>();
+    for (let at = 0; at < events.length; at += TURN_EVENTS) {
+      if (at > 0) await nextTurn();
+      this.#addWanted(needsOf(events.slice(at, at + TURN_EVENTS), rules), wanted);
+    }
+    await this.#fetchWanted([...wanted.values()], limits);
   }
 
   /** Fetches keys that are not known, or not known to be good at the time asked for. Never rejects for a server's fault. */
   async fetch(needs: Iterable<KeyNeed>, limits: KeyLimits = {}): Promise<void> {
-    const wanted = this.#wanted(needs);
+    const wanted = new Map<string, KeyNeed>();
+    this.#addWanted(needs, wanted);
+    await this.#fetchWanted([...wanted.values()], limits);
+  }
+
+  async #fetchWanted(wanted: readonly KeyNeed[], limits: KeyLimits): Promise<void> {
     if (wanted.length === 0) return;
     const servers = new Set(wanted.map(({ server }) => server));
     await Promise.all(Array.from(servers, (server) => this.#ask(server, limits)));
@@ -116,9 +129,9 @@ export class KeyRing {
     return this.lookup(server, keyId, validAt) !== undefined;
   }
 
-  #wanted(needs: Iterable<KeyNeed>): KeyNeed[] {
+  /** Adds what has to be asked for. */
+  #addWanted(needs: Iterable<KeyNeed>, wanted: Map<string, KeyNeed>): void {
     const { serverName, now } = this.#parts;
-    const wanted = new Map<string, KeyNeed>();
     for (const need of needs) {
       if (wanted.size >= NEEDS_MAX) break;
       if (need.server === serverName || !KEY_ID.test(need.keyId) || this.#isMet(need)) continue;
@@ -130,7 +143,6 @@ export class KeyRing {
       const other = wanted.get(name);
       if (other === undefined || (other.validAt ?? 0) < (need.validAt ?? 0)) wanted.set(name, need);
     }
-    return [...wanted.values()];
   }
 
   /** One request to a server at a time: who needs another of its keys waits for the same. */

@@ -12,7 +12,6 @@ import { changedRooms, Follower } from '../../engine/follower.js';
 import { type RoomId, serverOf, type ServerName, type UserId } from '../../event/ids.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
 import type { StateView } from '../../reader/state-view.js';
-import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { RootRef } from '../../tree/types.js';
 import { NOBODY, SaidServers } from '../said-servers.js';
 
@@ -269,11 +268,10 @@ interface Move {
 
 /** Who is joined in the one state and not in the other. */
 function* movedBetween(before: StateView, after: StateView): Generator<Move> {
-  for (const { type, stateKey } of before.diff(after)) {
-    if (type !== MEMBER_TYPE || !stateKey.includes(':')) continue;
-    const wasJoined = before.membership(stateKey) === 'join';
-    const isJoined = after.membership(stateKey) === 'join';
-    if (wasJoined !== isJoined) yield { userId: stateKey as UserId, by: isJoined ? 1 : -1 };
+  for (const { userId, before: was, after: is } of before.memberChanges(after)) {
+    if (!userId.includes(':')) continue;
+    const [wasJoined, isJoined] = [was?.membership === 'join', is?.membership === 'join'];
+    if (wasJoined !== isJoined) yield { userId: userId as UserId, by: isJoined ? 1 : -1 };
   }
 }
 

@@ -212,7 +212,11 @@ export class Sender {
   async #follow(): Promise<void> {
     const { engine, roomServers, log } = this.#parts;
     try {
-      const released = engine.released({ after: this.#backlog.position, signal: this.#ending.signal });
+      const released = engine.released({
+        after: this.#backlog.position,
+        placedOnly: true,
+        signal: this.#ending.signal,
+      });
       for await (const { seqLast, events } of released) {
         await roomServers.caughtUp();
         const reached = new Set<Destination>();

@@ -5,6 +5,8 @@ import { GAP_OPTIONS, type GapOptions } from '../gaps/options.js';
 export interface ResyncOptions {
   /** States that are fetched at once. */
   readonly roomsAtOnce: number;
+  /** How long the server is left to who just joined, for a first look at the room. */
+  readonly graceMs: number;
   /** How long until a state that could not be had is tried again: doubled each time up to the longest. */
   readonly retryMs: number;
   readonly retryMsMax: number;
@@ -20,6 +22,7 @@ export interface ResyncOptions {
 
 export const RESYNC_OPTIONS: ResyncOptions = {
   roomsAtOnce: 3,
+  graceMs: 500,
   retryMs: 10_000,
   retryMsMax: 3_600_000,
   serversMax: 8,

@@ -89,7 +89,7 @@ export class Resyncs {
     this.#options = { ...RESYNC_OPTIONS, ...parts.resyncOptions };
     const { engine, roomServers, destinations, serverName } = parts;
     this.#stopListening = [
-      engine.partial.subscribe((base) => this.#noted(base)),
+      engine.partial.subscribe((base) => this.#noted(base, this.#options.graceMs)),
       roomServers.subscribe({
         left: (roomId, server) => {
           if (server === serverName) this.#inBackground(this.#left(roomId));
@@ -164,9 +164,9 @@ export class Resyncs {
   }
 
   /** A state begins to be incomplete, is whole, or is given up. */
-  #noted(base: PartialState): void {
+  #noted(base: PartialState, graceMs = 0): void {
     const { engine, now } = this.#parts;
-    const { eventId } = base;
+    const { eventId, kind } = base;
     if (base.completed !== undefined || engine.partial.get(eventId) === undefined) {
       this.#forget(eventId);
       return;
@@ -179,7 +179,8 @@ export class Resyncs {
       task.abort?.abort();
     }
     const resync = new Resync({ ...this.#parts, options: this.#options }, base);
-    this.#tasks.set(eventId, { resync, dueAt: now(), endedAt: 0, abort: undefined, isAsked: false });
+    const dueAt = now() + (kind === 'join' ? graceMs : 0);
+    this.#tasks.set(eventId, { resync, dueAt, endedAt: 0, abort: undefined, isAsked: false });
     // What is told of in a commit is not released yet.
     this.#inBackground(Promise.resolve().then(() => this.#pump()));
   }

@@ -4,9 +4,9 @@
 // It is also the `EventGraph` that state resolution walks: who cites whom as an auth event is a linked list
 // through the `chains` rows, newest citer first, so a walk upwards is point reads and nothing else.
 
-import type { EventId } from '../../event/ids.js';
+import type { EventId, RoomId } from '../../event/ids.js';
 import { parseInternalEvent } from '../../event/internal.js';
-import { isObject, parseJson } from '../../event/json.js';
+import { isObject, own, parseJson } from '../../event/json.js';
 import { parsePdu } from '../../event/parse.js';
 import type { Pdu } from '../../event/pdu.js';
 import { redact } from '../../event/redact.js';
@@ -16,6 +16,7 @@ import { StoreCorruptError } from '../../store/errors.js';
 import type { ChainRow, EventRow, Revision, RootsRow, StoredVerdict } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { EventGraph } from '../resolution/contract.js';
+import { MEMBER_TYPE } from '../state/key.js';
 
 /** One known event with our record of it. */
 export interface KnownEvent {
@@ -44,6 +45,16 @@ export interface KnownEvent {
   readonly receivedAt: number;
   /** Undefined for outliers. */
   readonly roots: RootsRow | undefined;
+}
+
+/** What a state that is given whole asks of its events. */
+export interface StateFacts extends Pick<KnownEvent, 'seq' | 'verdict'> {
+  readonly roomId: RoomId;
+  readonly type: string;
+  /** Undefined for what is no state event. */
+  readonly stateKey: string | undefined;
+  /** What a membership event says. */
+  readonly membership: string | undefined;
 }
 
 /** The seq that rows of `chains`, `cited`, `edges` and `versions` know an event by. It never changes. */
@@ -92,6 +103,9 @@ const CACHE_BYTES_MAX = 20 * 1024 * 1024;
 /** What a parsed event takes, about: its objects, and its text some times over. */
 const EVENT_OVERHEAD_BYTES = 1_500;
 const PARSED_FACTOR = 3;
+/** What the facts of outliers may take in memory, about: those of a large state, which comes as outliers. */
+const FACTS_BYTES_MAX = 16 * 1024 * 1024;
+const FACTS_BYTES = 400;
 /** Seqs whose event ids are kept. */
 const IDS_MAX = 16_384;
 
@@ -101,6 +115,7 @@ export class KnownEvents implements EventLookup {
   readonly #cache: ClockCache<EventId, KnownEvent>;
   /** Ids of events that are, or were lately, in the cache. */
   readonly #idsBySeq: ClockCache<number, EventId>;
+  readonly #facts = new ClockCache<EventId, StateFacts>(FACTS_BYTES_MAX);
   readonly #pending = new Map<EventId, KnownEvent>();
   readonly #pendingBySeq = new Map<number, KnownEvent>();
   readonly #pendingChains = new Map<number, { readonly of: KnownEvent; readonly chain: ChainRow }>();
@@ -130,6 +145,14 @@ export class KnownEvents implements EventLookup {
     const seq = this.#store.seqOf(eventId);
     if (cached?.isOutlier === true && seq === cached.seq) return cached;
     return seq === undefined ? undefined : this.#load(seq);
+  }
+
+  /** What a state asks of the event, or undefined when it is not known. Cheaper than `get` where it came lately. */
+  facts(eventId: EventId): StateFacts | undefined {
+    const facts = this.#pending.has(eventId) || this.#isWritten ? undefined : this.#facts.get(eventId);
+    if (facts !== undefined) return facts;
+    const event = this.get(eventId);
+    return event && factsOf(event);
   }
 
   /** Is the event known? Cheaper than `get`. */
@@ -244,6 +267,8 @@ export class KnownEvents implements EventLookup {
     for (const seq of chainSeq === event.seq ? [chainSeq] : [chainSeq, event.seq])
       this.#chainCommitted(event, seq);
     this.#remember(event, bytes);
+    if (event.isOutlier) this.#facts.set(eventId, factsOf(event), FACTS_BYTES);
+    else this.#facts.delete(eventId);
   }
 
   #chainCommitted(event: KnownEvent, seq: number): void {
@@ -258,6 +283,7 @@ export class KnownEvents implements EventLookup {
   /** Forgets what is cached: the rows beneath were changed (a rebuild, a purge). */
   clear(): void {
     this.#cache.clear();
+    this.#facts.clear();
   }
 
   #remember(event: KnownEvent, bytes: number): void {
@@ -275,6 +301,19 @@ export class KnownEvents implements EventLookup {
     this.#remember(event, row.bytes.length);
     return event;
   }
+}
+
+function factsOf({ pdu, seq, verdict }: KnownEvent): StateFacts {
+  const { roomId, type, stateKey, content } = pdu;
+  const membership = type === MEMBER_TYPE ? own(content, 'membership') : undefined;
+  return {
+    seq,
+    verdict,
+    roomId,
+    type,
+    stateKey,
+    membership: typeof membership === 'string' ? membership : undefined,
+  };
 }
 
 function parsedSize(bytes: number): number {

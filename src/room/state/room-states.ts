@@ -30,6 +30,13 @@ export interface MemberEntry {
   readonly eventId: EventId;
 }
 
+/** What one state has of a member, and another. */
+export interface MemberChange {
+  readonly userId: string;
+  readonly before: Omit<MemberEntry, 'userId'> | undefined;
+  readonly after: Omit<MemberEntry, 'userId'> | undefined;
+}
+
 /** Where the new nodes of an update go. */
 export interface NodeSink {
   /** The next record number; see the tree's `AllocateRecord`. */
@@ -150,6 +157,16 @@ export class RoomStates implements States<RootRef> {
     }
   }
 
+  /** The members that differ between two states. No more reads than `diff`. */
+  *memberChanges(before: RootRef, after: RootRef): Generator<MemberChange> {
+    for (const difference of this.#tree.diff(before, after)) {
+      const { type, stateKey } = readKey(difference.key);
+      if (type !== MEMBER_TYPE) continue;
+      const { before: was, after: is } = difference;
+      yield { userId: stateKey, before: this.#memberOf(was), after: this.#memberOf(is) };
+    }
+  }
+
   /** Keys on which not all of the states agree; what states share is read once. */
   *diffMany(roots: readonly RootRef[]): Generator<StateVariance> {
     for (const { key, rest, others } of this.#tree.diffMany(roots)) {
@@ -202,6 +219,11 @@ export class RoomStates implements States<RootRef> {
     const key = KEYS.get(type, stateKey);
     if (event === undefined) return { key, tag: 0, value: undefined };
     return { key, tag: tagOf(event), value: valueOfId(event.eventId, this.#rules) };
+  }
+
+  #memberOf(entry: TreeEntry | undefined): MemberChange['after'] {
+    if (entry === undefined) return undefined;
+    return { membership: membershipOfTag(entry.tag), eventId: idOfValue(entry.value, this.#rules) };
   }
 
   #idOf(entry: TreeEntry | undefined): EventId | undefined {

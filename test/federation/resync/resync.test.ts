@@ -38,6 +38,7 @@ for (const members of [1, 30]) {
         { completed: 1, rooms: 0, running: 0, roundsFailed: 0 },
       );
       assert.ok(eventsFetched >= members + 1, `${eventsFetched}`);
+      if (members === 1) assert.is(eventsFetched, scene.asked('event'), 'each is counted once');
     }));
 }
 
