@@ -1,57 +1,73 @@
-// A stateroom and a Synapse on one machine that reach each other over TLS, and wires between them that can be cut.
+// A stateroom and a Synapse on one machine that reach each other over TLS, wires between them that can be cut, and
+// gates before each at which requests can be made to wait.
 
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, type Test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { eventually, MatrixUser } from '../matrix-user.js';
+import { eventually, type Json, MatrixUser } from '../matrix-user.js';
 import { RunningServer } from '../../../tools/peers/running-server.js';
 import { makeCertificates } from '../../../tools/peers/certificates.js';
+import { Gate } from '../../../tools/peers/gate.js';
 import { synapsePython } from '../../../tools/peers/install-synapse.js';
 import { RunningSynapse, type SynapseParts } from '../../../tools/peers/running-synapse.js';
 import { freePort, Wire } from '../../../tools/peers/wire.js';
+import { connectAdmin } from '../../../src/server/admin/client.js';
 
 /** The two servers, by the names that tests use for them. */
 export type Side = 'ours' | 'theirs';
 
+/** What is between the servers. */
+interface Ways {
+  readonly wires: Readonly<Record<Side, Wire>>;
+  readonly gates: Readonly<Record<Side, Gate>>;
+}
+
 export class Pair {
   readonly #folder: string;
   readonly #parts: SynapseParts;
-  readonly #ourWire: Wire;
+  readonly #wires: Ways['wires'];
   readonly #config: object;
   #ours: RunningServer;
   #theirs: RunningSynapse;
   #names = 0;
   readonly ourName: string;
   readonly theirName: string;
+  /** The way to each server. */
+  readonly gates: Ways['gates'];
 
   private constructor(
     folder: string,
     parts: SynapseParts,
-    ourWire: Wire,
+    { wires, gates }: Ways,
     config: object,
     servers: { readonly ours: RunningServer; readonly theirs: RunningSynapse },
   ) {
     this.#folder = folder;
     this.#parts = parts;
-    this.#ourWire = ourWire;
+    this.#wires = wires;
+    this.gates = gates;
     this.#config = config;
     this.#ours = servers.ours;
     this.#theirs = servers.theirs;
-    this.ourName = `localhost:${ourWire.port}`;
+    this.ourName = `localhost:${wires.ours.port}`;
     this.theirName = servers.theirs.serverName;
   }
 
-  static async start(): Promise<Pair> {
+  /** @param federation settings of ours, beside those that are needed */
+  static async start(federation: object = {}): Promise<Pair> {
     const python = synapsePython();
     const folder = mkdtempSync(join(tmpdir(), 'stateroom-synapse-'));
     const certificates = makeCertificates(python, folder);
-    const [ourWire, theirWire] = [await Wire.open(), await Wire.open()];
+    const wires = { ours: await Wire.open(), theirs: await Wire.open() };
+    const gates = { ours: await Gate.open(certificates), theirs: await Gate.open(certificates) };
+    for (const side of ['ours', 'theirs'] as const) wires[side].lead(gates[side].port);
     const tlsPort = await freePort();
     const config = {
-      server_name: `localhost:${ourWire.port}`,
+      server_name: `localhost:${wires.ours.port}`,
       federation: {
+        ...federation,
         enabled: true,
         ca_file: certificates.authority,
         allow_private_networks: ['127.0.0.0/8', '::1'],
@@ -66,13 +82,14 @@ export class Pair {
     };
     const ourFolder = join(folder, 'ours');
     mkdirSync(ourFolder);
-    const parts = { python, folder: join(folder, 'theirs'), certificates, wire: theirWire };
+    const wire = { port: wires.theirs.port, lead: (port: number) => gates.theirs.lead(port) };
+    const parts = { python, folder: join(folder, 'theirs'), certificates, wire };
     const [theirs, ours] = await Promise.all([
       RunningSynapse.start(parts),
       RunningServer.start({ config, folder: ourFolder }),
     ]);
-    ourWire.lead(tlsPort);
-    return new Pair(folder, parts, ourWire, config, { ours, theirs });
+    gates.ours.lead(tlsPort);
+    return new Pair(folder, parts, { wires, gates }, config, { ours, theirs });
   }
 
   /** A new user of one of the servers, with a name that nobody had. */
@@ -83,13 +100,11 @@ export class Pair {
 
   /** Nothing goes between the servers any more. */
   cut(): void {
-    this.#ourWire.cut();
-    this.#parts.wire.cut();
+    for (const wire of Object.values(this.#wires)) wire.cut();
   }
 
   mend(): void {
-    this.#ourWire.mend();
-    this.#parts.wire.mend();
+    for (const wire of Object.values(this.#wires)) wire.mend();
   }
 
   /** Ends a server as a power cut would, and starts it again on what it had written. */
@@ -101,6 +116,27 @@ export class Pair {
       await this.#theirs.kill();
       this.#theirs = await RunningSynapse.start(this.#parts);
     }
+  }
+
+  /** What an operator of ours asks of it, such as `room.progress`. */
+  async askOurs<Result>(method: string, params: Json): Promise<Result> {
+    const admin = await connectAdmin(join(this.#folder, 'ours', 'data'));
+    try {
+      return await admin.call<Result>(method, params);
+    } finally {
+      admin.close();
+    }
+  }
+
+  /** Is the state of the room not all known to a server that joined it? */
+  async isPartial(side: Side, roomId: string): Promise<boolean> {
+    if (side === 'ours') return (await this.askOurs('room.progress', { room_id: roomId })) !== null;
+    return (await this.#theirs.partialRooms()).includes(roomId);
+  }
+
+  /** The name of a server. */
+  nameOf(side: Side): string {
+    return side === 'ours' ? this.ourName : this.theirName;
   }
 
   /** The address of a server: it changes when the server is started again. */
@@ -123,14 +159,21 @@ export class Pair {
 
   async stop(): Promise<number | null> {
     const [code] = await Promise.all([this.#ours.stop(), this.#theirs.stop()]);
-    await Promise.all([this.#ourWire.close(), this.#parts.wire.close()]);
+    const ways = [...Object.values(this.#wires), ...Object.values(this.gates)];
+    await Promise.all(ways.map((way) => way.close()));
     rmSync(this.#folder, { recursive: true, force: true });
     return code;
   }
 }
 
-/** A suite of tests with one pair of servers, which are started at the first use and must end well. */
-export function pairSuite(name: string): { readonly test: Test; readonly pair: () => Promise<Pair> } {
+/**
+ * A suite of tests with one pair of servers, which are started at the first use and must end well.
+ * @param federation settings of ours
+ */
+export function pairSuite(
+  name: string,
+  federation: object = {},
+): { readonly test: Test; readonly pair: () => Promise<Pair> } {
   const test = suite(name);
   let started: Promise<Pair> | undefined;
   test.after(async () => {
@@ -144,7 +187,7 @@ export function pairSuite(name: string): { readonly test: Test; readonly pair: (
   return {
     test,
     pair: () => {
-      started ??= Pair.start();
+      started ??= Pair.start(federation);
       return started;
     },
   };
