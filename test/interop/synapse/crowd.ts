@@ -44,7 +44,8 @@ export class Crowd {
     await inParallel(Array<string>(missing).fill('member'), async (name) => {
       this.#users.push(await this.#pair.user(this.#side, name));
     });
-    return this.#users.slice(0, count);
+    // Their server may have been started again.
+    return this.#users.slice(0, count).map((user) => user.at(this.#pair.address(this.#side)));
   }
 }
 

@@ -16,6 +16,13 @@ const { test, pair } = pairSuite('joins without members, with Synapse', { small_
 const REST = /\/federation\/v1\/state(_ids)?\//;
 const MEMBERS = 12;
 
+// What a test that failed left behind would fail the others.
+test.before.each(async () => {
+  const servers = await pair();
+  servers.mend();
+  for (const gate of Object.values(servers.gates)) gate.release();
+});
+
 const crowds = new Map<Side, Crowd>();
 
 async function crowdOf(side: Side): Promise<Crowd> {
@@ -108,5 +115,178 @@ for (const [hostSide, version, members] of [
     await host.seesText(roomId, 'now I know all of you');
   });
 }
+
+/** Everybody says a line, one after the other. @returns the lines */
+async function talk(roomId: string, round: string, users: readonly MatrixUser[]): Promise<string[]> {
+  const lines: string[] = [];
+  for (const user of users) {
+    const line = `${round} by ${user.userId}`;
+    await user.say(roomId, line);
+    lines.push(line);
+  }
+  return lines;
+}
+
+/** Every line is in the room's history once, as these users are told it. */
+async function heardOnce(
+  roomId: string,
+  lines: readonly string[],
+  users: readonly MatrixUser[],
+): Promise<void> {
+  for (const user of users) {
+    const heard = await eventually(
+      `${user.userId} hearing everything`,
+      async () => (await user.history(roomId)).flatMap(({ content }) => content['body'] ?? []),
+      (bodies) => lines.every((line) => bodies.includes(line)),
+    );
+    assert.equal([...heard].sort(), [...lines].sort());
+  }
+}
+
+for (const [hostSide, version] of [
+  ['theirs', '10'],
+  ['theirs', '12'],
+  ['ours', '11'],
+  ['ours', '12'],
+] as const) {
+  test(`what both sides do while a join is completed, and apart from each other, ends in one state (of ${hostSide}, version ${version})`, async () => {
+    const joined = await joinedInPart(hostSide, version);
+    const { servers, roomId, host, guest, guestSide, members } = joined;
+    const [speaker, mod, kicked, banned, leaver, back, accused, outcast] = members;
+    if (!speaker || !mod || !kicked || !banned || !leaver || !back || !accused || !outcast) throw new Error();
+    const lines: string[] = [];
+    // Synapse kicks nobody of whom it does not know that they are in the room (synapse/handlers/room_member.py).
+    const removal = guestSide === 'ours' ? 'kick' : 'ban';
+
+    // While the state is incomplete, and both hear each other.
+    const levels = await host.call(
+      'GET',
+      `/v3/rooms/${encodeURIComponent(roomId)}/state/m.room.power_levels/`,
+    );
+    const give = (user: MatrixUser, users: object) =>
+      user.setState(roomId, 'm.room.power_levels', '', {
+        ...levels,
+        events: { ...(levels['events'] as object), 'm.room.power_levels': 50 },
+        users: { ...(levels['users'] as object), ...users },
+      });
+    await give(host, { [guest.userId]: 60, [mod.userId]: 50 });
+    await guest.sees(roomId, 'the levels', ({ type, content }) => {
+      const users = content['users'] as Record<string, number> | undefined;
+      return type === 'm.room.power_levels' && users?.[guest.userId] === 60;
+    });
+    const second = await servers.user(guestSide, 'second');
+    const third = await servers.user(guestSide, 'third');
+    for (const user of [second, third]) await user.join(roomId, servers.nameOf(hostSide));
+    await Promise.all([
+      talk(roomId, 'first', [host, speaker, mod]).then((said) => lines.push(...said)),
+      talk(roomId, 'second', [guest, second, third]).then((said) => lines.push(...said)),
+      guest.act(roomId, removal, kicked.userId),
+      host.act(roomId, 'ban', banned.userId),
+      leaver.act(roomId, 'leave'),
+      guest.setState(roomId, 'm.room.topic', '', { topic: 'of the guest' }),
+      mod.setState(roomId, 'm.room.topic', '', { topic: 'of the moderator' }),
+    ]);
+    await back.act(roomId, 'leave');
+    await back.join(roomId);
+    // What those say who are thrown out now counts where it was heard before.
+    await host.seesText(roomId, `second by ${third.userId}`);
+    await guest.seesText(roomId, `first by ${mod.userId}`);
+
+    servers.cut();
+    await give(host, { [guest.userId]: 50, [mod.userId]: 40 });
+    await host.act(roomId, 'ban', third.userId);
+    await mod
+      .setState(roomId, 'm.room.topic', '', { topic: 'of the moderator, apart' })
+      .catch(() => undefined);
+    lines.push(...(await talk(roomId, 'apart', [host, speaker, guest, second])));
+    await guest.act(roomId, removal, accused.userId);
+    await guest.act(roomId, 'ban', outcast.userId);
+    await guest.setState(roomId, 'm.room.name', '', { name: 'Apart' });
+    await give(guest, { [guest.userId]: 60, [mod.userId]: 50, [second.userId]: 50 });
+    await isInPart(servers, guestSide, roomId);
+    servers.mend();
+
+    lines.push(...(await talk(roomId, 'together', [host, guest, speaker, second])));
+    await guest.seesText(roomId, `together by ${speaker.userId}`);
+    await host.seesText(roomId, `together by ${second.userId}`);
+    servers.gates[hostSide].release();
+    lines.push(...(await talk(roomId, 'at the end', [guest, host, second, speaker])));
+    hasMembers(await completes(joined), joined);
+    await heardOnce(roomId, lines, [host, guest]);
+  });
+}
+
+test('a join is completed after a power cut that came while nobody could be asked', async () => {
+  const joined = await joinedInPart('theirs', '11');
+  const { servers, roomId, host, guest } = joined;
+  await guest.say(roomId, 'before the power cut');
+  await host.seesText(roomId, 'before the power cut');
+  servers.cut();
+  await servers.crash('ours');
+  const again = guest.at(servers.address('ours'));
+  await isInPart(servers, 'ours', roomId);
+  await again.say(roomId, 'after the power cut');
+  servers.mend();
+  await host.say(roomId, 'are you there?');
+  await again.seesText(roomId, 'are you there?');
+  const whole = { ...joined, guest: again, users: { ours: again, theirs: host } };
+  hasMembers(await completes(whole), whole);
+  await heardOnce(roomId, ['before the power cut', 'after the power cut', 'are you there?'], [host, again]);
+});
+
+for (const hostSide of ['theirs', 'ours'] as const) {
+  test(`who leaves before the members are known comes back (to ${hostSide})`, async () => {
+    const joined = await joinedInPart(hostSide, '11');
+    const { servers, roomId, host, guest, guestSide } = joined;
+    await guest.act(roomId, 'leave');
+    await host.sees(roomId, 'the leave', ({ sender, content }) => {
+      return sender === guest.userId && content['membership'] === 'leave';
+    });
+    if (guestSide === 'ours') await becomesWhole(joined);
+    await host.setState(roomId, 'm.room.topic', '', { topic: 'While nobody was here' });
+    await guest.join(roomId, servers.nameOf(hostSide));
+    await isInPart(servers, guestSide, roomId);
+    await guest.say(roomId, 'back again');
+    await host.seesText(roomId, 'back again');
+    hasMembers(await completes(joined), joined);
+  });
+}
+
+test('an encrypted room tells whose devices are in it once its members are known', async () => {
+  const joined = await joinedInPart('theirs', '11');
+  const { roomId, host, guest, members } = joined;
+  await host.setState(roomId, 'm.room.encryption', '', { algorithm: 'm.megolm.v1.aes-sha2' });
+  await guest.sees(roomId, 'the encryption', ({ type }) => type === 'm.room.encryption');
+  await completes(joined);
+  await guest.until('the devices of all', () =>
+    [host, ...members].every(({ userId }) => guest.changedDevices.has(userId)),
+  );
+});
+
+test('a restricted room is joined in part by who is in the room that it names', async () => {
+  const servers = await pair();
+  const lobby = await (await crowdOf('theirs')).room({ members: 2 });
+  const guest = (await servers.user('ours', 'guest')).lazily();
+  const { host, members } = lobby;
+  const roomId = await host.createRoom({
+    name: 'Restricted',
+    invite: members.map(({ userId }) => userId),
+    initial_state: [
+      {
+        type: 'm.room.join_rules',
+        state_key: '',
+        content: { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: lobby.roomId }] },
+      },
+    ],
+  });
+  servers.gates.theirs.hold(REST);
+  await guest.join(lobby.roomId, servers.theirName);
+  await guest.join(roomId, servers.theirName);
+  for (const room of [lobby.roomId, roomId]) await isInPart(servers, 'ours', room);
+  await guest.say(roomId, 'let in');
+  await host.seesText(roomId, 'let in');
+  servers.gates.theirs.release();
+  for (const room of [lobby.roomId, roomId]) await sameState(room, guest, host);
+});
 
 test.run();
