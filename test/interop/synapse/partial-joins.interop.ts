@@ -289,4 +289,55 @@ test('a restricted room is joined in part by who is in the room that it names', 
   for (const room of [lobby.roomId, roomId]) await sameState(room, guest, host);
 });
 
+test('the rest of the state is had from a third server where the one that let us in is gone', async () => {
+  const servers = await pair();
+  const third = await servers.third();
+  const room = await (await crowdOf('theirs')).room({ members: MEMBERS });
+  const { roomId, host } = room;
+  const dave = await servers.user(third, 'dave');
+  await dave.join(roomId, servers.theirName);
+  await sameState(roomId, dave, host);
+  const guest = (await servers.user('ours', 'guest')).lazily();
+  servers.gates.theirs.hold(REST);
+  await guest.join(roomId, servers.theirName);
+  await isInPart(servers, 'ours', roomId);
+  servers.wires.theirs.cut();
+  await guest.say(roomId, 'is anybody there?');
+  await dave.seesText(roomId, 'is anybody there?');
+  await dave.say(roomId, 'I am');
+  await guest.seesText(roomId, 'I am');
+  await eventually(
+    'the state being whole',
+    () => servers.isPartial('ours', roomId),
+    (isPartial) => !isPartial,
+  );
+  await sameState(roomId, guest, dave);
+  servers.wires.theirs.mend();
+  servers.gates.theirs.release();
+  await host.say(roomId, 'so am I');
+  await guest.seesText(roomId, 'so am I');
+  await sameState(roomId, guest, host);
+});
+
+test('a server that comes into a room whose members are not known here hears us, and is thrown out', async () => {
+  const joined = await joinedInPart('theirs', '12');
+  const { servers, roomId, host, guest } = joined;
+  const third = await servers.third();
+  const dave = (await servers.user(third, 'dave')).lazily();
+  const eve = await servers.user(third, 'eve');
+  // We cannot let anybody in now, and say so.
+  await dave.join(roomId, servers.ourName, servers.theirName);
+  await eve.join(roomId, servers.theirName);
+  await guest.sees(roomId, 'Dave', ({ sender }) => sender === dave.userId);
+  await guest.say(roomId, 'hello Dave');
+  await dave.seesText(roomId, 'hello Dave');
+  await dave.say(roomId, 'hello guest');
+  await guest.seesText(roomId, 'hello guest');
+  await host.act(roomId, 'ban', eve.userId);
+  await guest.sees(roomId, 'the ban', ({ state_key }) => state_key === eve.userId);
+  await isInPart(servers, 'ours', roomId);
+  hasMembers(await completes(joined), joined);
+  await sameState(roomId, dave, host);
+});
+
 test.run();
