@@ -19,6 +19,8 @@ export interface HomeserverOptions {
   readonly defaultRoomVersion: string;
   /** Longest long poll that is granted, milliseconds. */
   readonly syncTimeoutMsMax: number;
+  /** How long a request waits for members of a room that are not known yet, milliseconds. */
+  readonly partialStateWaitMs: number;
   /** Lifetime of access tokens of clients that can refresh them, milliseconds. */
   readonly accessTokenLifetimeMs: number;
 }

@@ -64,12 +64,9 @@ async function joinHere(
   } catch (error) {
     const { federation, engine } = home;
     if (federation === undefined || !mayOthersKnow(error, engine.partial.isPartial(roomId))) throw error;
-    const residents = [
-      ...federation.roomServers.serversOf(roomId),
-      ...(engine.partial.serversIn(roomId) ?? []),
-    ];
+    const others = federation.roomServers.serversOf(roomId);
     const content = { ...home.accounts.profiles.memberFields(userId), ...extra };
-    await asked(() => federation.membership.join({ roomId, via: [...via, ...residents], userId, content }));
+    await asked(() => federation.membership.join({ roomId, via: [...via, ...others], userId, content }));
   }
 }
 

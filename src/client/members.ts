@@ -1,6 +1,7 @@
 // The members of a room, now or at a place in its timeline.
 //
-// Memberships come from the state tree; only the events that are asked for are read.
+// Memberships come from the state tree; only the events that are asked for are read. All members are needed, so that
+// a room whose state is known in part is waited for.
 //
 // Source: client-server API, GET /rooms/{roomId}/members, GET /rooms/{roomId}/joined_members.
 
@@ -9,6 +10,7 @@ import type { StateView } from '../reader/state-view.js';
 import { forbidden } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { placeOfToken } from './pagination.js';
+import { inWholeRoom } from './partial-rooms.js';
 import { param, queryText, queryWord } from './request-fields.js';
 import type { AuthenticatedRequest, Route } from './route.js';
 import { toClientState } from './state-listing.js';
@@ -17,10 +19,12 @@ import { joinedRoom, readableRoom, type RoomAccess, stateAfter } from './visibil
 const MEMBERSHIPS = ['join', 'invite', 'knock', 'leave', 'ban'] as const;
 
 async function members(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  const access = readableRoom(home, param(request, 'roomId'), request.user.userId);
   const only = queryWord(request, 'membership', MEMBERSHIPS);
   const not = queryWord(request, 'not_membership', MEMBERSHIPS);
   const at = queryText(request, 'at');
+  const access = await inWholeRoom(home, request, () =>
+    readableRoom(home, param(request, 'roomId'), request.user.userId),
+  );
   const view = at === undefined ? access.view : await viewAt(home, access, placeOfToken(at));
   // The two together are an "or".
   const isWanted = (membership: string): boolean =>
@@ -49,7 +53,9 @@ async function viewAt(home: Homeserver, access: RoomAccess, place: number): Prom
 }
 
 async function joinedMembers(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
-  const { view, viewer } = joinedRoom(home, param(request, 'roomId'), request.user.userId);
+  const { view, viewer } = await inWholeRoom(home, request, () =>
+    joinedRoom(home, param(request, 'roomId'), request.user.userId),
+  );
   const ids = [...view.members({ membership: 'join' })].map(({ eventId }) => eventId);
   const events = await toClientState(home, view.roomId, ids, { requester: request.user, viewer });
   const joined = events.flatMap((event) => {

@@ -6,6 +6,7 @@ import type { EventId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
 import type { KnownEvent } from '../room/graph/known-events.js';
 import type { RoomRow } from '../store/records.js';
+import { citedMember } from './cited-member.js';
 import { toClientEvents } from './client-event.js';
 import { missingParam } from './errors.js';
 import { type EventFilter, filterOfQuery } from './event-filter.js';
@@ -97,7 +98,7 @@ export function wantedBy(
   return ({ pdu }) => (pdu.stateKey !== undefined || !ignored.has(pdu.sender)) && filter.allows(pdu);
 }
 
-/** The member events, as of the events, of those who sent them: each once. */
+/** The member events, as of the events, of those who sent them: each once. Whom the state lacks their event cites. */
 export function membersShown(
   home: Homeserver,
   { view }: RoomAccess,
@@ -105,11 +106,12 @@ export function membersShown(
 ): KnownEvent[] {
   const senders = new Set<string>();
   const shown = new Map<EventId, KnownEvent>();
-  for (const { pdu, roots } of events) {
+  for (const event of events) {
+    const { pdu, roots } = event;
     if (roots === undefined || senders.has(pdu.sender)) continue;
     senders.add(pdu.sender);
     const id = view.at(roots.after).get('m.room.member', pdu.sender);
-    const member = id === undefined ? undefined : home.engine.reader.events.get(id);
+    const member = id === undefined ? citedMember(home.engine, event) : home.engine.reader.events.get(id);
     if (member !== undefined) shown.set(member.pdu.eventId, member);
   }
   return [...shown.values()];

@@ -9,7 +9,7 @@ import type { InternalRecord } from '../core/internal.js';
 import type { EventId, RoomId, UserId } from '../event/ids.js';
 import { fitsBytes, MAX_ID_BYTES } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
-import type { KnownEvent } from '../room/graph/known-events.js';
+import { type KnownEvent, orderOf } from '../room/graph/known-events.js';
 import { invalidParam, notFound } from './errors.js';
 import type { Homeserver } from './homeserver.js';
 import { pathRoomId } from './own-data.js';
@@ -76,7 +76,8 @@ function recordsOf(
     return [accounts.accountData.record(userId, roomId, FULLY_READ, { event_id: eventId })];
   }
   const before = accounts.receipts.get(roomId, userId, type, threadId);
-  if (before !== undefined && (engine.store.seqOf(before.eventId) ?? 0) >= event.seq) return [];
+  const read = before === undefined ? undefined : engine.reader.events.get(before.eventId);
+  if (read !== undefined && orderOf(read) >= orderOf(event)) return [];
   return [accounts.receipts.record(roomId, { userId, type, threadId, eventId, ts: now() })];
 }
 

@@ -22,7 +22,7 @@ import {
 } from '../reader/room-facts.js';
 import type { StateView } from '../reader/state-view.js';
 import type { PowerLevels } from '../room/auth/power-levels.js';
-import type { KnownEvent } from '../room/graph/known-events.js';
+import { type KnownEvent, orderOf } from '../room/graph/known-events.js';
 import type { Membership } from '../room/state/value.js';
 import type { RoomRow } from '../store/records.js';
 import type { RootRef } from '../tree/types.js';
@@ -74,9 +74,11 @@ export class RoomViewer {
   /** The room's state at that moment. */
   readonly view: StateView;
   readonly membership: Membership | undefined;
-  /** Seq of the leave or ban in force; Infinity when there is none. */
+  /** Place of the leave or ban in force; Infinity when there is none. */
   readonly departedAt: number;
-  /** Seq of the event that ended the user's last time in the room; Infinity while joined, 0 if never. */
+  /** The event that ended the user's last time in the room; undefined while joined, and if never. */
+  readonly departure: KnownEvent | undefined;
+  /** Its place; Infinity while joined, -Infinity if never. */
   readonly joinedUntil: number;
   readonly #engine: Engine;
   #sight: Sight | undefined;
@@ -89,8 +91,12 @@ export class RoomViewer {
     this.userId = userId;
     this.membership = view.membership(userId);
     const isDeparted = this.membership === 'leave' || this.membership === 'ban';
-    this.departedAt = isDeparted ? (this.#own()?.seq ?? 0) : Number.POSITIVE_INFINITY;
-    this.joinedUntil = this.membership === 'join' ? Number.POSITIVE_INFINITY : this.#lastDeparture();
+    this.departedAt = isDeparted ? placeOf(this.#own(), 0) : Number.POSITIVE_INFINITY;
+    this.departure = this.membership === 'join' ? undefined : this.#lastDeparture();
+    this.joinedUntil =
+      this.membership === 'join'
+        ? Number.POSITIVE_INFINITY
+        : placeOf(this.departure, Number.NEGATIVE_INFINITY);
   }
 
   /** Is the user joined? */
@@ -107,9 +113,9 @@ export class RoomViewer {
   /**
    * May the user see this event? False for what is in no timeline: rejected, soft failed, outliers.
    * Costs two point queries, none in a run of messages.
-   * @param order the event's place in the timeline, where it is not its seq
+   * @param order the event's place in the timeline
    */
-  canSee(event: KnownEvent, order = event.seq): boolean {
+  canSee(event: KnownEvent, order = orderOf(event)): boolean {
     const { pdu, roots } = event;
     if (event.verdict !== 'accepted' || event.isOutlier || roots === undefined) return false;
     if (pdu.roomId !== this.view.roomId) return false;
@@ -149,14 +155,14 @@ export class RoomViewer {
   }
 
   /** Goes back from membership to membership until one followed on a join. */
-  #lastDeparture(): number {
+  #lastDeparture(): KnownEvent | undefined {
     let event = this.#own();
     for (let changes = 0; event?.roots !== undefined && changes < MEMBERSHIP_CHANGES_MAX; changes++) {
       const before = this.view.at(event.roots.before);
-      if (before.membership(this.userId) === 'join') return event.seq;
+      if (before.membership(this.userId) === 'join') return event;
       event = this.#own(before);
     }
-    return 0;
+    return undefined;
   }
 
   /** Goes back from membership to membership until one that did not follow on a join made the last join. */
@@ -171,6 +177,10 @@ export class RoomViewer {
     }
     return arrival;
   }
+}
+
+function placeOf(event: KnownEvent | undefined, otherwise: number): number {
+  return event === undefined ? otherwise : orderOf(event);
 }
 
 /** What is asked for all this: the homeserver is one, but nothing here needs the rest of it. */
@@ -207,7 +217,7 @@ export function readableRoom(home: HomeParts, roomId: string, userId: UserId): R
   const viewer = new RoomViewer(engine, engine.reader.viewOf(room, room.root), userId);
   const isOpen = viewer.isJoined || historyVisibility(engine, viewer.view) === 'world_readable';
   if (isOpen) return { room, viewer, view: viewer.view, until: Number.POSITIVE_INFINITY };
-  const departure = viewer.joinedUntil === 0 ? undefined : engine.reader.events.at(viewer.joinedUntil);
+  const { departure } = viewer;
   if (departure === undefined || accounts.memberships.isForgotten(userId, room.roomId)) {
     throw forbidden(NOT_IN_ROOM);
   }

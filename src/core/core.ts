@@ -153,7 +153,11 @@ export class Core {
       onPartial: (event) =>
         void this.internal.write([partialRecord(event, parts.now())]).catch(() => undefined),
     });
-    this.partial = new PartialStates({ ...path, write: (records) => this.internal.write(records) });
+    this.partial = new PartialStates({
+      ...path,
+      write: (records) => this.internal.write(records),
+      written: () => path.writer.written(),
+    });
     this.#completions = new Completions({
       ...path,
       store,
@@ -269,7 +273,7 @@ export class Core {
   }
 
   async #receiveHistory(events: readonly Uint8Array[], batch: HistoryBatch): Promise<readonly Verdict[]> {
-    const { roomId, givenStates, ...rest } = batch;
+    const { roomId, givenStates, partialStates, ...rest } = batch;
     const receivedAt = this.#now();
     const checked = await Promise.all(
       events.map(async (bytes): Promise<VerifiedEvent | Verdict> => {
@@ -281,7 +285,11 @@ export class Core {
           const { OTHER_ROOM: reason } = VERDICT_CODES;
           return this.#decider.refuse({ code: 'OTHER_ROOM', reason, eventId, roomId });
         }
-        return verifiedEvent({ ...incoming, givenState: givenStates?.get(eventId) }, result, receivedAt);
+        const state = {
+          givenState: givenStates?.get(eventId),
+          isPartial: partialStates?.has(eventId) === true,
+        };
+        return verifiedEvent({ ...incoming, ...state }, result, receivedAt);
       }),
     );
     const sorted = oldestFirst(checked.flatMap((event) => ('pdu' in event ? event : [])));

@@ -16,6 +16,8 @@ export interface HistoryBatch {
   readonly roomVersion?: string;
   /** States before events of the batch, for those that follow events which have no place; by ids of known events. */
   readonly givenStates?: ReadonlyMap<EventId, readonly EventId[]>;
+  /** The events whose given state is known to be incomplete. */
+  readonly partialStates?: ReadonlySet<EventId>;
 }
 
 /** Each event after those that it follows or cites; otherwise by depth, their own clocks, and id. */

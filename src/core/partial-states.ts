@@ -10,7 +10,7 @@
 
 import { type EventId, type RoomId, type ServerName, parseServerName } from '../event/ids.js';
 import { internalRoomId } from '../event/internal.js';
-import { isArray, type JsonObject, JsonNumber, own } from '../event/json.js';
+import { isArray, isObject, type JsonObject, JsonNumber, own } from '../event/json.js';
 import type { KnownEvents } from '../room/graph/known-events.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import type { InternalRecord } from './internal.js';
@@ -43,6 +43,8 @@ export interface CompletedState {
   readonly seq: number;
   /** Keys of the current state that had been told wrong, or were lacking though no member's; undefined: very many. */
   readonly corrected: ReadonlyArray<readonly [type: string, stateKey: string]> | undefined;
+  /** Events whose verdict changed: the first so many. */
+  readonly revised: readonly EventId[];
 }
 
 /** The record of an event whose given state is incomplete. */
@@ -72,6 +74,8 @@ export interface PartialStatesParts {
   readonly known: KnownEvents;
   readonly rooms: Rooms;
   readonly write: (records: readonly InternalRecord[]) => Promise<number>;
+  /** Resolves when all that was decided until now is on disk. */
+  readonly written: () => Promise<void>;
 }
 
 /** Told when a state begins to be incomplete, and when it is whole or given up. */
@@ -144,8 +148,8 @@ export class PartialStates {
   }
 
   /**
-   * Resolves when the current state of the room is all known.
-   * @throws what the signal says when it is aborted
+   * Resolves when the current state of the room is all known, and committed so.
+   * @throws what the signal says when it is aborted; STORE_WRITE_FAILED
    */
   async whenFull(roomId: RoomId, signal?: AbortSignal): Promise<void> {
     while (this.isPartial(roomId)) {
@@ -162,6 +166,7 @@ export class PartialStates {
         signal?.addEventListener('abort', done);
       });
     }
+    if (this.#byRoom.has(roomId)) await this.#parts.written();
   }
 
   /** Calls back, until told to stop, with each state that begins to be incomplete, is completed or given up. */
@@ -233,7 +238,10 @@ export class PartialStates {
       servers: serversOf(content),
       sinceTs: numberOf(own(content, 'since_ts')),
       eventSeq,
-      completed: own(content, 'completed') === true ? { seq, corrected: correctedOf(content) } : undefined,
+      completed:
+        own(content, 'completed') === true
+          ? { seq, corrected: correctedOf(content), revised: revisedOf(content) }
+          : undefined,
     };
   }
 }
@@ -250,6 +258,15 @@ function correctedOf(content: JsonObject): CompletedState['corrected'] {
   return corrected.flatMap((key): (readonly [string, string])[] => {
     const [type, stateKey] = isArray(key) ? key : [];
     return typeof type === 'string' && typeof stateKey === 'string' ? [[type, stateKey]] : [];
+  });
+}
+
+function revisedOf(content: JsonObject): EventId[] {
+  const revised = own(content, 'revised');
+  if (!isArray(revised)) return [];
+  return revised.flatMap((entry): EventId[] => {
+    const id = isObject(entry) ? own(entry, 'event_id') : undefined;
+    return typeof id === 'string' ? [id as EventId] : [];
   });
 }
 

@@ -98,9 +98,7 @@ export class Federation {
     const users = await RemoteUsers.open(shared);
     const ownKeys = new ServerKeys(parts);
     const keyRing = new KeyRing({ ...parts, remote, ownKeys });
-    const serversOf = (roomId: RoomId): readonly ServerName[] => [
-      ...new Set([...roomServers.serversOf(roomId), ...(parts.engine.partial.serversIn(roomId) ?? [])]),
-    ];
+    const serversOf = (roomId: RoomId): readonly ServerName[] => roomServers.serversOf(roomId);
     const inputOptions = tuning.input ?? {};
     const { failuresMax } = { ...INPUT_OPTIONS, ...inputOptions };
     const failures = await InputFailures.open(parts.engine, failuresMax);

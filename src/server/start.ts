@@ -150,6 +150,7 @@ async function start(
       registrationTokens: config.registration.tokens,
       defaultRoomVersion: config.defaultRoomVersion,
       syncTimeoutMsMax: config.syncTimeoutMsMax,
+      partialStateWaitMs: config.partialStateWaitMs,
       accessTokenLifetimeMs: config.accessTokenLifetimeMs,
     },
     engine,

@@ -107,6 +107,7 @@ export class Harness {
         registrationTokens: [],
         defaultRoomVersion: '12',
         syncTimeoutMsMax: 30_000,
+        partialStateWaitMs: 30_000,
         accessTokenLifetimeMs: 3_600_000,
         ...given,
       },

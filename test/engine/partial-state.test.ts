@@ -1,5 +1,6 @@
 // A room joined with part of its state: gone on with at once, completed later, and then as if all had come at once.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { EventId } from '../../src/event/ids.js';
@@ -159,5 +160,35 @@ for (const name of ROOM_NAMES.filter((each) => each !== 'crowd-v11')) {
     await there.engine.close();
   });
 }
+
+test('who waits for a state to be whole finds it committed', async () => {
+  const there = await resident('forks-v10');
+  const { room, joinId } = there;
+  const roomId = room.expected.room_id;
+  const engine = await openEngine();
+  await engine.receiveJoin(answerOf(there, 'partial'));
+  await fetchState(engine, there);
+  const write = engine.store.write.bind(engine.store);
+  let isWhole: boolean | undefined;
+  engine.store.write = async (group) => {
+    // What was decided is on its way to disk: whoever asks now must wait for it all the same.
+    if (isWhole === undefined && !engine.partial.isPartial(roomId)) {
+      isWhole = false;
+      told = waited();
+    }
+    await nextTurn();
+    await write(group);
+  };
+  const waited = async (): Promise<void> => {
+    await engine.partial.whenFull(roomId);
+    isWhole = engine.store.room(roomId)?.isPartial === false;
+  };
+  let told: Promise<void> | undefined;
+  await engine.completeState(joinId, there.state);
+  await told;
+  assert.is(isWhole, true);
+  await engine.close();
+  await there.engine.close();
+});
 
 test.run();

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { Type } from 'typebox';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { forbidden } from '../../src/client/errors.js';
+import { forbidden, MatrixError } from '../../src/client/errors.js';
 import { Reply, type Route } from '../../src/client/route.js';
 import { ask, type Mounted, mounted } from './support.js';
 
@@ -48,6 +48,11 @@ const routes: readonly Route[] = [
   route('bug', {
     handler: () => {
       throw new Error('the secret plan failed');
+    },
+  }),
+  route('later', {
+    handler: () => {
+      throw new MatrixError(503, 'ORG.EXAMPLE_LATER', 'Not all is there yet.', { retry_after_ms: 4_200 });
     },
   }),
   route('reply', { handler: () => new Reply(302, '', { location: 'https://example.org/' }) }),
@@ -223,6 +228,13 @@ test('a fault of ours is 500 without a word of it, and logged under the id that 
   const line =
     server.log.text.split('\n').findLast((logged) => logged.includes('the secret plan failed')) ?? '';
   assert.match(line, String(headers['x-request-id']));
+});
+
+test('what cannot be answered yet is 503 with when to come back, and no fault in the log', async () => {
+  const { status, body, headers } = await at('later');
+  assert.equal([status, body['errcode'], body['retry_after_ms']], [503, 'ORG.EXAMPLE_LATER', 4_200]);
+  assert.is(headers['retry-after'], '5');
+  assert.not.match(server.log.text, 'Not all is there yet');
 });
 
 test('no token gets into the log', async () => {

@@ -19,6 +19,7 @@ import { bearsOnDevices, deviceNews } from './device-news.js';
 import { joinedRoom } from './joined-room.js';
 import { leftRoom } from './left-room.js';
 import { addOutsideRooms } from './outside-rooms.js';
+import { correctsMember, type Partiality, partialityOf } from './partiality.js';
 import { presenceEvents } from './presence-events.js';
 import type { RoomSections } from './sections.js';
 import { strippedState } from './stripped-state.js';
@@ -40,6 +41,7 @@ interface Place {
   readonly base: StateView | undefined;
   readonly end: StateView;
   readonly isQuiet: boolean;
+  readonly partiality: Partiality;
 }
 
 /** What rooms are gathered into. */
@@ -108,12 +110,14 @@ async function addRoom(gathering: Gathering, roomId: RoomId, hint: Membership): 
   if (!filter.allowsRoom(roomId)) return;
   const { userId } = context.requester;
   const membership = place.end.membership(userId);
-  const isNew = place.base?.get(MEMBER_TYPE, userId) !== place.end.get(MEMBER_TYPE, userId);
+  const isNew =
+    place.base?.get(MEMBER_TYPE, userId) !== place.end.get(MEMBER_TYPE, userId) ||
+    correctsMember(place.partiality.correction, userId);
+  const base = knowsRoom(context, place) ? place.base : undefined;
   switch (membership) {
     case 'join': {
-      const hadRoom = place.base?.membership(userId) === 'join';
-      const events = hadRoom ? accountData.ofRoom(roomId) : accountData.allOfRoom(roomId);
-      const base = hadRoom ? place.base : undefined;
+      if (place.partiality.is && !filter.isLazy) return;
+      const events = base === undefined ? accountData.allOfRoom(roomId) : accountData.ofRoom(roomId);
       const json = await joinedRoom(context, { ...place, base, accountData: events });
       if (json !== undefined) sections.join[roomId] = json;
       return;
@@ -129,11 +133,25 @@ async function addRoom(gathering: Gathering, roomId: RoomId, hint: Membership): 
       const isOlder = since === undefined || (isFullState && !isNew);
       const isShown = isOlder ? filter.includeLeave && !isForgotten(context, roomId) : isNew;
       if (!isShown) return;
-      sections.leave[roomId] = await leftRoom(context, { ...place, accountData: accountData.ofRoom(roomId) });
+      sections.leave[roomId] = await leftRoom(context, {
+        ...place,
+        base,
+        accountData: accountData.ofRoom(roomId),
+      });
       return;
     }
     default:
   }
+}
+
+/** Was the client told at its token that the user is joined, and of the room as it was? */
+function knowsRoom({ requester, filter }: SyncContext, { base, end, partiality }: Place): boolean {
+  const { userId } = requester;
+  const { isEntered, was, correction } = partiality;
+  if (base?.membership(userId) !== 'join' || isEntered || (was && !filter.isLazy)) return false;
+  // Who is in the room and was told otherwise was told of it as one that was left.
+  const isBack = end.membership(userId) === 'join' && correctsMember(correction, userId);
+  return correction !== 'everything' && !isBack;
 }
 
 /** May a quiet joined room have something to tell? Lookups in memory. */
@@ -151,7 +169,7 @@ async function placeAt(context: SyncContext, roomId: RoomId, isQuiet: boolean): 
   if (room === undefined) return undefined;
   const end = await moments.stateAt(room, to.seq);
   const base = since === undefined ? undefined : isQuiet ? end : await moments.stateAt(room, since.seq);
-  return { room, base, end, isQuiet };
+  return { room, base, end, isQuiet, partiality: await partialityOf(context, roomId) };
 }
 
 /** An invitation or a knock; none from somebody ignored. */

@@ -11,6 +11,7 @@ import type { RoomRow } from '../../store/records.js';
 import { RoomViewer } from '../visibility.js';
 import type { SyncContext } from './context.js';
 import { ephemeralEvents } from './ephemeral-events.js';
+import type { Partiality } from './partiality.js';
 import { roomState, stateJson, timelineJson } from './room-state.js';
 import { type Summary, summaryJson } from './summary.js';
 import { readTimeline, type Timeline } from './timeline.js';
@@ -24,6 +25,7 @@ export interface JoinedRoomRequest {
   readonly end: StateView;
   /** Nothing happened in the room since the token. */
   readonly isQuiet: boolean;
+  readonly partiality: Partiality;
   readonly accountData: readonly JsonObject[];
 }
 
@@ -64,16 +66,17 @@ function unchanged(context: SyncContext): Changes {
 
 async function changesOf(
   context: SyncContext,
-  { room, base, end }: JoinedRoomRequest,
+  { room, base, end, partiality }: JoinedRoomRequest,
   viewer: RoomViewer,
 ): Promise<Changes> {
   const timeline = await timelineOf(context, room, viewer, base === undefined);
-  const summary = await changedSummary(context, base, end);
+  const summary = await changedSummary(context, base, end, partiality);
   const state = await roomState(context, {
     viewer,
     timeline,
     base: context.isFullState ? undefined : base,
     end,
+    correction: partiality.correction,
     heroes: summary?.heroes ?? [],
   });
   return {
@@ -108,15 +111,16 @@ async function changedSummary(
   context: SyncContext,
   base: StateView | undefined,
   end: StateView,
+  { was, is: isPartial }: Partiality,
 ): Promise<{ readonly json: JsonObject; readonly heroes: readonly string[] } | undefined> {
   const { home, requester, isFullState } = context;
   const { summaries } = home.notifier;
   let before: Summary | undefined;
-  if (base !== undefined && !isFullState) {
+  if (base !== undefined && !isFullState && was === isPartial) {
     if (!summaries.isTouched(base, end)) return undefined;
-    before = await summaries.of(base, requester.userId);
+    before = await summaries.of(base, requester.userId, isPartial);
   }
-  const now = await summaries.of(end, requester.userId);
+  const now = await summaries.of(end, requester.userId, isPartial);
   const json = summaryJson(now, before);
   return json === undefined ? undefined : { json, heroes: now.heroes ?? [] };
 }

@@ -6,49 +6,53 @@
 import type { JsonObject } from '../../event/json.js';
 import type { StateView } from '../../reader/state-view.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
+import { orderOf } from '../../room/graph/known-events.js';
 import type { RoomRow } from '../../store/records.js';
+import { listedEvents } from '../state-listing.js';
 import { RoomViewer } from '../visibility.js';
-import type { SyncContext } from './context.js';
+import { serveState, type SyncContext } from './context.js';
+import type { Partiality } from './partiality.js';
 import { roomState, stateJson, timelineJson } from './room-state.js';
-import { readTimeline } from './timeline.js';
+import { readTimeline, type Timeline } from './timeline.js';
 import { wantsEvent } from './wants.js';
 
 export interface LeftRoomRequest {
   readonly room: RoomRow;
-  /** The state at the token; undefined without one. */
+  /** The state at the token; undefined where the client did not have the room. */
   readonly base: StateView | undefined;
   readonly end: StateView;
+  readonly partiality: Partiality;
   readonly accountData: readonly JsonObject[];
 }
 
 export async function leftRoom(context: SyncContext, request: LeftRoomRequest): Promise<JsonObject> {
   const { home, requester, filter, since } = context;
   const { moments } = home.notifier;
-  const { room, base, end, accountData } = request;
+  const { room, base, end, partiality, accountData } = request;
   const viewer = new RoomViewer(home.engine, end, requester.userId);
   const last = await lastSeq(context, room, end);
   const before = await moments.stateAt(room, last - 1);
   const wasIn = before.membership(requester.userId) === 'join';
-  const hadRoom = base?.membership(requester.userId) === 'join';
   const wants = wantsEvent(context, room.roomId);
   const timeline = await readTimeline(moments, {
     room,
     viewer,
     // Who was not in the room sees nothing of it but that they are not.
-    since: wasIn ? (hadRoom ? since?.seq : undefined) : last - 1,
+    since: wasIn ? (base === undefined ? undefined : since?.seq) : last - 1,
     to: last,
     limit: Math.max(1, filter.timelineLimit),
-    wants: (event) => event.seq === last || wants(event),
+    wants: (event) => orderOf(event) === last || wants(event),
   });
   const state = wasIn
     ? await roomState(context, {
         viewer,
         timeline,
-        base: hadRoom && !context.isFullState ? base : undefined,
+        base: context.isFullState ? undefined : base,
         end: await moments.stateAt(room, last),
+        correction: partiality.correction,
         heroes: [],
       })
-    : { json: stateJson(context, []) };
+    : { json: stateJson(context, await ownMember(context, viewer, timeline)) };
   return {
     timeline: await timelineJson(context, viewer, timeline),
     ...state.json,
@@ -56,8 +60,19 @@ export async function leftRoom(context: SyncContext, request: LeftRoomRequest): 
   };
 }
 
+/** Why the user is not in the room, where the timeline does not show it: a resolution, or a completed state, said so. */
+async function ownMember(
+  context: SyncContext,
+  viewer: RoomViewer,
+  timeline: Timeline,
+): Promise<readonly JsonObject[]> {
+  const id = viewer.view.get(MEMBER_TYPE, viewer.userId);
+  if (id === undefined || timeline.events.some(({ pdu }) => pdu.eventId === id)) return [];
+  return serveState(context, viewer, await listedEvents(context.home.engine, [id]));
+}
+
 /**
- * Since when the user's membership is what it is: the seq of its event, unless a resolution of forks made it so
+ * Since when the user's membership is what it is: the place of its event, unless a resolution of forks made it so
  * later. Then the change is searched for by halving. O(log) reads.
  */
 async function lastSeq({ home, requester, to }: SyncContext, room: RoomRow, end: StateView): Promise<number> {

@@ -10,6 +10,7 @@ import type { Accounts } from '../../account/accounts.js';
 import { DEVICE_LIST } from '../../account/device-lists.js';
 import { userRoom } from '../../account/parts.js';
 import { RECEIPT, receiptOf, roomOfReceipts } from '../../account/receipts.js';
+import { PARTIAL_ROOM, roomOfPartial } from '../../core/partial-states.js';
 import type { ReleasedGroup } from '../../core/release.js';
 import type { Engine } from '../../engine/engine.js';
 import { Follower } from '../../engine/follower.js';
@@ -199,7 +200,8 @@ export class Notifier {
 
   async #addOfRecord({ pdu }: KnownEvent, { rooms, users }: Concerned): Promise<void> {
     const { roomId, type, stateKey, content } = pdu;
-    if (type === RECEIPT && stateKey !== undefined) {
+    if (roomId === PARTIAL_ROOM) this.#addPartial(roomOfPartial(content), { rooms, users });
+    else if (type === RECEIPT && stateKey !== undefined) {
       const receipt = receiptOf(stateKey, content);
       users.add(receipt.userId);
       const read = receipt.type === 'm.read' ? roomOfReceipts(roomId) : undefined;
@@ -212,6 +214,14 @@ export class Notifier {
       const userId = this.#usersByRoom.get(roomId);
       if (userId !== undefined && !UNTOLD.has(type) && !isAcknowledged(pdu)) users.add(userId);
     }
+  }
+
+  /** The state of a room is known in part, or whole now: whoever has to do with it may be told something else. */
+  #addPartial(roomId: RoomId | undefined, { rooms, users }: Concerned): void {
+    if (roomId === undefined) return;
+    this.moments.completed(roomId);
+    rooms.add(roomId);
+    for (const userId of this.#parts.accounts.memberships.ofRoom(roomId).keys()) users.add(userId);
   }
 
   /**

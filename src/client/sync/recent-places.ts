@@ -34,6 +34,11 @@ export class RecentPlaces {
     if (seqs.length >= 2 * PLACES_KEPT) seqs.splice(0, seqs.length - PLACES_KEPT);
   }
 
+  /** Events of the room got other places than they had. */
+  forget(roomId: RoomId): void {
+    this.#rooms.delete(roomId);
+  }
+
   /** Seqs from the newest before `to` down to the oldest that is known here: none between them is left out. */
   before(roomId: RoomId, to: number): number[] {
     const seqs = this.#rooms.get(roomId) ?? [];

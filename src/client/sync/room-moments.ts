@@ -8,7 +8,7 @@ import type { EventId, RoomId } from '../../event/ids.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import type { StateView } from '../../reader/state-view.js';
-import { isBackfilled, type KnownEvent } from '../../room/graph/known-events.js';
+import { isBackfilled, type KnownEvent, orderOf } from '../../room/graph/known-events.js';
 import type { RoomRow } from '../../store/records.js';
 import { EMPTY_ROOT } from '../../tree/tree.js';
 import { stateAfter } from '../visibility.js';
@@ -31,18 +31,37 @@ export class RoomMoments {
   note(event: KnownEvent): void {
     if (event.verdict !== 'accepted' || event.isOutlier || isBackfilled(event)) return;
     const { roomId, eventId } = event.pdu;
+    // One that was accepted later than it came is not where its seq is; `completed` is called after it.
+    if (orderOf(event) !== event.seq) return;
     this.#newest.set(roomId, Math.max(event.seq, this.#newest.get(roomId) ?? 0));
     this.#ids.set(event.seq, eventId, 1);
     this.#recent.add(roomId, event.seq);
   }
 
-  /** Seq of the newest accepted event of a room; 0 where there is none. One lookup. */
+  /** The state of a room was known in part, and is whole now: events may have lost their places, or got new ones. */
+  completed(roomId: RoomId): void {
+    this.#recent.forget(roomId);
+  }
+
+  /**
+   * Seq of the newest accepted event of a room, or of the completion of its state if that came later; 0 where there
+   * is none. Two lookups.
+   */
   newestSeq(roomId: RoomId): number {
-    const known = this.#newest.get(roomId);
-    if (known !== undefined) return known;
-    const newest = this.#read(roomId);
-    this.#newest.set(roomId, newest);
-    return newest;
+    let newest = this.#newest.get(roomId);
+    if (newest === undefined) {
+      newest = this.#read(roomId);
+      this.#newest.set(roomId, newest);
+    }
+    return Math.max(newest, this.#engine.partial.completedSeq(roomId));
+  }
+
+  /** The place of an event in the timeline of its room; 0 where it is not known. A point read. */
+  placeOf(roomId: RoomId, eventId: EventId): number {
+    const { partial, reader, store } = this.#engine;
+    if (partial.completedSeq(roomId) === 0) return store.seqOf(eventId) ?? 0;
+    const event = reader.events.get(eventId);
+    return event === undefined ? 0 : orderOf(event);
   }
 
   /** The newest accepted event is a forward extremity: nothing can have come after it. */
@@ -67,7 +86,7 @@ export class RoomMoments {
     const view = this.#engine.reader.viewOf(room, room.root);
     for await (const [, at] of this.newestFirst(room, { from: 0, to: seq + 1 })) {
       const event = this.at(at);
-      if (event !== undefined && this.#hasPlace(room, at)) return stateAfter(view, event);
+      if (event?.verdict === 'accepted' && this.#hasPlace(room, at)) return stateAfter(view, event);
     }
     return view.at(EMPTY_ROOT);
   }

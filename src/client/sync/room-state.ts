@@ -8,6 +8,7 @@ import { inOrder, type ListedEvent, listedEvents, listedState } from '../state-l
 import type { RoomViewer } from '../visibility.js';
 import { serveState, serveTimeline, type SyncContext } from './context.js';
 import { addLazyMembers, noteSentMembers } from './lazy-members.js';
+import type { Correction } from './partiality.js';
 import { StateDelta } from './state-delta.js';
 import type { Timeline } from './timeline.js';
 
@@ -17,6 +18,8 @@ export interface RoomStateRequest {
   /** The state that the client has; undefined: none, or it asked for all. */
   readonly base: StateView | undefined;
   readonly end: StateView;
+  /** What the client has otherwise than `base` says. */
+  readonly correction: Correction | undefined;
   readonly heroes: readonly string[];
 }
 
@@ -26,7 +29,7 @@ export async function roomState(
   request: RoomStateRequest,
 ): Promise<{ readonly json: JsonObject; readonly isEmpty: boolean }> {
   const { filter, home, stateAfterKeys } = context;
-  const { viewer, timeline, base, end, heroes } = request;
+  const { viewer, timeline, base, end, correction, heroes } = request;
   const delta = new StateDelta({
     base,
     start: timeline.start ?? end,
@@ -34,6 +37,7 @@ export async function roomState(
     timeline: timeline.events,
     isStateAfter: stateAfterKeys.length > 0,
     isLazy: filter.isLazy,
+    corrected: correction === undefined || correction === 'everything' ? [] : correction,
   });
   let listed: readonly ListedEvent[] = [];
   if (filter.state.allowsRoom(end.roomId)) {
@@ -43,7 +47,7 @@ export async function roomState(
       const ids = delta.ids();
       if (filter.isLazy) {
         const { events: shown } = timeline;
-        addLazyMembers(context, ids, { delta, roomId: end.roomId, timeline: shown, heroes, isFresh });
+        addLazyMembers(context, ids, { delta, end, timeline: shown, heroes, isFresh });
       }
       listed = inOrder(await listedEvents(home.engine, ids));
     }

@@ -8,7 +8,7 @@
 // All three are roots; what differs is found by walking where they differ. A key whose newest value no event of
 // the timeline shows (a filter took it out, or a resolution of forks chose it) gets that value at once; every
 // other key that differs gets its value at the timeline's start. With `state_after` every key that differs gets
-// its value at the end.
+// its value at the end. So does a key that is to be corrected: what the client has of it is not what `base` says.
 //
 // Source: client-server API, GET /sync, `state` and `state_after`; "Lazy-loading room members".
 
@@ -28,6 +28,8 @@ export interface StateDeltaRequest {
   readonly isStateAfter: boolean;
   /** With a full state: leave members out. Of a difference they are part in any case. */
   readonly isLazy: boolean;
+  /** Keys that the client is told of in any case. */
+  readonly corrected: ReadonlyArray<readonly [type: string, stateKey: string]>;
 }
 
 export class StateDelta {
@@ -85,8 +87,12 @@ export class StateDelta {
   }
 
   #idsSince(base: StateView): Set<EventId> {
-    const { start, end, isStateAfter } = this.#request;
+    const { start, end, isStateAfter, corrected } = this.#request;
     const ids = new Set<EventId>();
+    for (const [type, stateKey] of corrected) {
+      const value = this.value(type, stateKey);
+      if (value !== undefined) ids.add(value);
+    }
     const differences = [base.diff(isStateAfter ? end : start), isStateAfter ? [] : start.diff(end)];
     for (const difference of differences) {
       for (const { type, stateKey } of difference) {

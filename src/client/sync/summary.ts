@@ -6,7 +6,8 @@
 // usually are; all members are read only when they are not.
 //
 // The tree knows how many are joined, not how many are invited: that is counted once for each room, and from then
-// on carried from root to root by what differs.
+// on carried from root to root by what differs. While the state of a room is known in part there are no counts, rather
+// than wrong ones: clients go by the members that they know of then, and keep what they were told last.
 //
 // Source: client-server API, GET /sync, `RoomSummary`.
 
@@ -22,8 +23,9 @@ import type { RoomMoments } from './room-moments.js';
 export interface Summary {
   /** Undefined where the room needs none. */
   readonly heroes: readonly string[] | undefined;
-  readonly joined: number;
-  readonly invited: number;
+  /** Undefined where not all members are known. */
+  readonly joined: number | undefined;
+  readonly invited: number | undefined;
 }
 
 const HEROES = 5;
@@ -54,15 +56,17 @@ export class Summaries {
     this.#moments = moments;
   }
 
-  /** The summary of a state, for one of the room's users. */
-  async of(view: StateView, userId: string): Promise<Summary> {
+  /**
+   * The summary of a state, for one of the room's users.
+   * @param isPartial the state is known in part
+   */
+  async of(view: StateView, userId: string, isPartial: boolean): Promise<Summary> {
     const hasName =
       this.#text(view, 'm.room.name', 'name') && this.#text(view, 'm.room.canonical_alias', 'alias');
-    return {
-      heroes: hasName ? undefined : await this.#heroes(view, userId),
-      joined: view.joined,
-      invited: this.#countInvited(view),
-    };
+    const heroes = hasName ? undefined : await this.#heroes(view, userId);
+    if (!isPartial) return { heroes, joined: view.joined, invited: this.#countInvited(view) };
+    // That nobody else is known does not mean that nobody is there.
+    return { heroes: heroes?.length === 0 ? undefined : heroes, joined: undefined, invited: undefined };
   }
 
   /** Does what differs between two states bear on the summary? */
@@ -149,7 +153,7 @@ export class Summaries {
   }
 }
 
-/** The summary as it is sent; undefined when it says what the one before said. */
+/** The summary as it is sent; undefined when it says what the one before said, or nothing. */
 export function summaryJson(now: Summary, before: Summary | undefined): JsonObject | undefined {
   const isSame =
     before !== undefined &&
@@ -157,10 +161,12 @@ export function summaryJson(now: Summary, before: Summary | undefined): JsonObje
     before.invited === now.invited &&
     JSON.stringify(before.heroes) === JSON.stringify(now.heroes);
   if (isSame) return undefined;
+  const isUnknown = now.heroes === undefined && now.joined === undefined && now.invited === undefined;
+  if (isUnknown) return undefined;
   return {
     ...(now.heroes === undefined ? {} : { 'm.heroes': now.heroes }),
-    'm.joined_member_count': now.joined,
-    'm.invited_member_count': now.invited,
+    ...(now.joined === undefined ? {} : { 'm.joined_member_count': now.joined }),
+    ...(now.invited === undefined ? {} : { 'm.invited_member_count': now.invited }),
   };
 }
 

@@ -82,7 +82,7 @@ async function stateBefore(
   if (order >= 0) {
     for await (const [, seq] of moments.newestFirst(room, { from: 0, to: order })) {
       const previous = moments.at(seq);
-      if (previous !== undefined) return stateAfter(view, previous);
+      if (previous?.verdict === 'accepted') return stateAfter(view, previous);
     }
   }
   return view.at(event.roots?.before ?? EMPTY_ROOT);

@@ -83,6 +83,8 @@ export class UnreadCounts {
     const kept = this.#kept.get(name);
     const isSame =
       kept?.rulesName === rules.name &&
+      // What was counted before may have gone since, or come.
+      kept.to >= this.#engine.partial.completedSeq(room.roomId) &&
       kept.mark === mark &&
       kept.to <= to &&
       [...kept.threadMarks].every(([thread, at]) => this.#receiptSeq(room.roomId, userId, thread) === at);
@@ -90,10 +92,14 @@ export class UnreadCounts {
     const threadMarks = new Map<string, number>(isSame ? kept.threadMarks : []);
     const after = isSame ? Math.max(mark, kept.to) : mark;
     if (this.#moments.newestSeq(room.roomId) > after) {
-      for await (const { thread, seq, isHighlight } of this.#notifying(room, viewer, { after, to, rules })) {
+      for await (const { thread, order, isHighlight } of this.#notifying(room, viewer, {
+        after,
+        to,
+        rules,
+      })) {
         const threadMark = threadMarks.get(thread) ?? this.#receiptSeq(room.roomId, userId, thread);
         threadMarks.set(thread, threadMark);
-        if (seq <= threadMark) continue;
+        if (order <= threadMark) continue;
         const counts = byThread.get(thread) ?? { notifications: 0, highlights: 0 };
         byThread.set(thread, {
           notifications: counts.notifications + 1,
@@ -112,19 +118,19 @@ export class UnreadCounts {
     { after, to, rules }: { readonly after: number; readonly to: number; readonly rules: NamedRules },
   ) {
     let lookedAt = 0;
-    for await (const [, seq] of this.#moments.newestFirst(room, { from: after + 1, to: to + 1 })) {
+    for await (const [order, seq] of this.#moments.newestFirst(room, { from: after + 1, to: to + 1 })) {
       if (lookedAt++ >= LOOKED_AT_MAX) return;
       const event = this.#moments.at(seq);
-      if (event === undefined || event.pdu.sender === viewer.userId || !viewer.canSee(event)) continue;
+      if (event === undefined || event.pdu.sender === viewer.userId || !viewer.canSee(event, order)) continue;
       const outcome = matchPush(rules.ruleset, pushView(event.pdu), this.#context(event, viewer));
       if (outcome.isNotifying)
-        yield { thread: this.#threadOf(event.pdu), seq, isHighlight: outcome.isHighlight };
+        yield { thread: this.#threadOf(event.pdu), order, isHighlight: outcome.isHighlight };
     }
   }
 
   #context(event: KnownEvent, { view, userId }: RoomViewer) {
     return {
-      memberCount: view.joined,
+      memberCount: this.#joined(view),
       displayName: this.#displayName(view, userId),
       mayNotify: (key: string) => {
         const levels = this.#stateEvent(view, 'm.room.power_levels');
@@ -134,6 +140,12 @@ export class UnreadCounts {
         return level >= (typeof needed === 'number' ? needed : NOTIFY_LEVEL_DEFAULT);
       },
     };
+  }
+
+  /** Of a state that is known in part at least one for each server that is in the room, and for this one. */
+  #joined({ joined, roomId }: StateView): number {
+    const servers = this.#engine.partial.serversIn(roomId);
+    return servers === undefined ? joined : Math.max(joined, servers.length + 1);
   }
 
   #displayName(view: StateView, userId: UserId): string | undefined {
@@ -158,7 +170,7 @@ export class UnreadCounts {
     const { receipts } = this.#accounts;
     const seqs = (['m.read', 'm.read.private'] as const).map((type) => {
       const receipt = receipts.get(roomId, userId, type, threadId);
-      return receipt === undefined ? 0 : (this.#engine.store.seqOf(receipt.eventId) ?? 0);
+      return receipt === undefined ? 0 : this.#moments.placeOf(roomId, receipt.eventId);
     });
     return Math.max(...seqs);
   }

@@ -3,6 +3,9 @@
 //   v ... [ X1 ◀ X2 ◀ X3 ]  ◀ edge ◀ ... ◀ now       [ ] is what came; the state before X1 is asked for, the states
 //                                                     of the others follow from it
 //
+// Where much of a state is not known, most of it old memberships, the history is shown on what is known of it, as
+// soon as that tells who may see it, and judged again when the rest has come (resync/).
+//
 // It gets its place in the past: nothing of what the room is now changes. In the timeline it goes before all that
 // is known, in the order in which it happened, so that pages go on where they ended.
 //
@@ -63,16 +66,22 @@ async function place(
     Array.from(news.values(), ({ json }) => json),
     first.rules,
   );
-  const givenStates = await statesOf(parts, effort, news, effort.servers([from]));
+  const { givenStates, partialStates } = await statesOf(parts, effort, news, effort.servers([from]));
   // What follows an event that cannot be placed would wait for it; it is left for another time.
   const isReady = (id: EventId): boolean => isPlaced(id) || givenStates.has(id);
   const follows = ({ eventId, prevEvents }: Pdu): readonly EventId[] => (isReady(eventId) ? [] : prevEvents);
   const ready = ranks(news, follows, isPlaced).flat();
   await engine.receiveHistory(
     ready.map((event) => bytesOf(event)),
-    { roomId: effort.roomId, from, givenStates },
+    { roomId: effort.roomId, from, givenStates, partialStates },
   );
   return ready.filter(({ eventId }) => isPlaced(eventId)).length;
+}
+
+/** The states before events, and those of them of which much was not known: it is fetched when they are shown. */
+interface StatesBefore {
+  readonly givenStates: ReadonlyMap<EventId, readonly EventId[]>;
+  readonly partialStates: ReadonlySet<EventId>;
 }
 
 /** The states before those that follow events of which nothing came. */
@@ -81,15 +90,18 @@ async function statesOf(
   effort: Effort,
   events: ReadonlyMap<EventId, Pdu>,
   servers: readonly ServerName[],
-): Promise<Map<EventId, readonly EventId[]>> {
+): Promise<StatesBefore> {
   const { graph } = parts.engine;
-  const states = new Map<EventId, readonly EventId[]>();
+  const givenStates = new Map<EventId, readonly EventId[]>();
+  const partialStates = new Set<EventId>();
   for (const event of events.values()) {
     await fetchCited(parts, effort, event, servers);
     const isThere = (id: EventId): boolean => events.has(id) || graph.isPlaced(id);
     if (event.prevEvents.every(isThere)) continue;
-    const state = await stateBefore(parts, effort, event, servers);
-    if (state !== undefined) states.set(event.eventId, state.ids);
+    const state = await stateBefore(parts, effort, event, servers, undefined, true);
+    if (state === undefined) continue;
+    givenStates.set(event.eventId, state.ids);
+    if (state.isPartial) partialStates.add(event.eventId);
   }
-  return states;
+  return { givenStates, partialStates };
 }

@@ -25,6 +25,8 @@ export interface EdgeParts extends OutlierParts {
 export interface EdgeState {
   readonly ids: readonly EventId[];
   readonly from: ServerName;
+  /** There is more to it that is not known here. */
+  readonly isPartial: boolean;
 }
 
 /** What a server says the state is. */
@@ -33,6 +35,13 @@ interface Claim {
   readonly all: ReadonlySet<EventId>;
 }
 
+/** Without these nobody can tell what was allowed and who may see it. */
+const ESSENTIAL = [
+  'm.room.create',
+  'm.room.power_levels',
+  'm.room.join_rules',
+  'm.room.history_visibility',
+] as const;
 /** So many known events are looked at before others get a turn. */
 const TURN = 200;
 
@@ -40,6 +49,7 @@ const TURN = 200;
  * The state before an event, from the first server that gives all of it.
  * @param known states of the room that are known and likely near to it, the nearest first; if not given, those that
  *   the room has now
+ * @param mayBePartial does what is known of it do where much is lacking?
  */
 export async function stateBefore(
   parts: EdgeParts,
@@ -47,16 +57,17 @@ export async function stateBefore(
   event: Pdu,
   servers: readonly ServerName[],
   known = statesNow(parts.engine, event.roomId),
+  mayBePartial = false,
 ): Promise<EdgeState | undefined> {
   const [nearest, ...others] = known;
   return effort.inTurn(servers, async (server, limits) => {
     const isAskedByTree = isComparable(nearest, parts.options) && parts.remote.stateroom.mayAsk(server);
-    if (!isAskedByTree) return stateByIds(parts, effort, event, server, limits);
+    if (!isAskedByTree) return stateByIds(parts, effort, event, server, limits, mayBePartial);
     const question = { event, server, known: [nearest, ...others], limits } as const;
     // Whoever refuses this, for it may not or cannot tell, refuses the other too: that throws.
     const ids = await stateByTree(parts, effort, question);
-    if (ids !== undefined) return { ids, from: server };
-    return effort.once(server, (more) => stateByIds(parts, effort, event, server, more));
+    if (ids !== undefined) return { ids, from: server, isPartial: false };
+    return effort.once(server, (more) => stateByIds(parts, effort, event, server, more, mayBePartial));
   });
 }
 
@@ -72,12 +83,36 @@ async function stateByIds(
   event: Pdu,
   server: ServerName,
   limits: RequestLimits,
+  mayBePartial: boolean,
 ): Promise<EdgeState | undefined> {
   const claim = await claimOf(parts, event, server, limits);
   if (claim === undefined) return undefined;
+  const part = mayBePartial ? await knownPart(parts, event.roomId, claim) : undefined;
+  if (part !== undefined) return { ids: part, from: server, isPartial: true };
   const dropped = await fetchClaimed(parts, effort, event, server, claim);
   const ids = await checked(parts.engine, event.roomId, claim, dropped);
-  return ids === undefined ? undefined : { ids, from: server };
+  return ids === undefined ? undefined : { ids, from: server, isPartial: false };
+}
+
+/**
+ * What is known of a claimed state of which much is lacking, where it tells what events are judged by and who may see
+ * them; undefined where the rest is better waited for.
+ */
+async function knownPart(
+  { engine, options }: EdgeParts,
+  roomId: RoomId,
+  claim: Claim,
+): Promise<readonly EventId[] | undefined> {
+  const lacking = new Set([...claim.state].filter((id) => !engine.graph.isKnown(id)));
+  if (lacking.size <= options.historyLackingMax) return undefined;
+  const ids = await checked(engine, roomId, claim, lacking);
+  const types = new Set(
+    ids?.flatMap((id) => {
+      const pdu = engine.graph.event(id)?.pdu;
+      return pdu?.stateKey === '' ? pdu.type : [];
+    }),
+  );
+  return ESSENTIAL.every((type) => types.has(type)) ? ids : undefined;
 }
 
 /** The current state of a room, and those after its forward extremities, which others may know. */

@@ -21,6 +21,8 @@ export interface GapOptions {
   /** Requests for single events at once, and in one filling; a state that lacks more is asked for whole. */
   readonly singleEventsAtOnce: number;
   readonly singleEventsMax: number;
+  /** History is shown before its state is all known when the state lacks more events than this. */
+  readonly historyLackingMax: number;
   /** Bytes of an answer with a state, and of one with events. */
   readonly stateBytesMax: number;
   readonly eventsBytesMax: number;
@@ -47,6 +49,7 @@ export const GAP_OPTIONS: GapOptions = {
   stateEntriesMax: 300_000,
   singleEventsAtOnce: 8,
   singleEventsMax: 400,
+  historyLackingMax: 50,
   stateBytesMax: 128 * 1024 * 1024,
   eventsBytesMax: 16 * 1024 * 1024,
   roomsAtOnce: 32,

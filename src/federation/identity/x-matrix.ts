@@ -15,6 +15,7 @@ import { fromBase64, toBase64 } from '../../lib/base64.js';
 import { utf8 } from '../../lib/bytes.js';
 import { StateroomError } from '../../lib/errors.js';
 import { unauthorized } from '../errors.js';
+import type { KeyLimits } from './key-ring.js';
 
 /** What a signature covers. */
 export interface SignedRequest {
@@ -49,6 +50,7 @@ export interface RequestKeys {
   /** Gets keys that are not known, or not valid at that time; what cannot be had is left out. */
   fetch(
     needs: Iterable<{ readonly server: ServerName; readonly keyId: string; readonly validAt?: number }>,
+    limits?: KeyLimits,
   ): Promise<void>;
 }
 
@@ -118,7 +120,9 @@ export async function verifyRequest(
   const [{ origin }] = headers;
   const isUnknown = ({ keyId }: XMatrix): boolean => keys.lookup(origin, keyId, now) === undefined;
   if (headers.every(isUnknown)) {
-    await keys.fetch(headers.map(({ keyId }) => ({ server: origin, keyId, validAt: now })));
+    // Who sends a request is there, whatever it was before: else nobody would hear that it is back.
+    const needs = headers.map(({ keyId }) => ({ server: origin, keyId, validAt: now }));
+    await keys.fetch(needs, { evenBackingOff: true });
   }
   const message = bytesOf({ ...request, origin, destination: serverName });
   let verified = 0;

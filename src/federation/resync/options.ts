@@ -10,6 +10,8 @@ export interface ResyncOptions {
   readonly retryMsMax: number;
   /** Servers asked in one round, one after the other; the next round asks others. */
   readonly serversMax: number;
+  /** No other server is asked in a round after this: other rooms wait for their turn. */
+  readonly roundTimeoutMs: number;
   /** For all that is asked of one server. */
   readonly serverTimeoutMs: number;
   /** What may be asked of one server: a whole state, and what it rests on. */
@@ -21,7 +23,8 @@ export const RESYNC_OPTIONS: ResyncOptions = {
   retryMs: 10_000,
   retryMsMax: 3_600_000,
   serversMax: 8,
-  serverTimeoutMs: 30 * 60_000,
+  roundTimeoutMs: 20 * 60_000,
+  serverTimeoutMs: 15 * 60_000,
   fetching: {
     ...GAP_OPTIONS,
     // Others take minutes to put a large state together.

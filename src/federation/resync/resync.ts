@@ -20,7 +20,7 @@ import type { PartialState } from '../../core/partial-states.js';
 import type { EventId, ServerName } from '../../event/ids.js';
 import type { JsonObject } from '../../event/json.js';
 import type { RoomVersionRules } from '../../event/rules.js';
-import { StateroomError } from '../../lib/errors.js';
+import { StateroomError, toError } from '../../lib/errors.js';
 import type { Destinations } from '../destinations.js';
 import { type EdgeParts, stateBefore } from '../gaps/edge-state.js';
 import { Effort } from '../gaps/effort.js';
@@ -34,7 +34,7 @@ export interface ResyncParts
   extends Pick<FederationParts, 'engine' | 'serverName' | 'now' | 'random' | 'log'>,
     Pick<EdgeParts, 'remote' | 'keyRing' | 'isGivenUp'> {
   readonly destinations: Pick<Destinations, 'isBackingOff'>;
-  readonly roomServers: Pick<RoomServers, 'serversOf'>;
+  readonly roomServers: Pick<RoomServers, 'serversOf' | 'isIn'>;
   readonly options: ResyncOptions;
 }
 
@@ -51,6 +51,8 @@ const NOT_THE_STATE: ReadonlySet<string> = new Set([
 export class Resync {
   readonly base: PartialState;
   readonly #parts: ResyncParts;
+  /** The servers that were in the room as it was joined. */
+  readonly #then: ReadonlySet<ServerName>;
   /** When each server was asked last, as the number of the round. */
   readonly #askedIn = new Map<ServerName, number>();
   phase: ResyncPhase = 'waiting';
@@ -68,11 +70,15 @@ export class Resync {
   constructor(parts: ResyncParts, base: PartialState) {
     this.#parts = parts;
     this.base = base;
+    this.#then = new Set(base.servers);
   }
 
   /** May the server be asked, in one round or another? */
   isCandidate(server: ServerName): boolean {
-    return this.#candidates().has(server);
+    const { roomServers, serverName } = this.#parts;
+    const { from, roomId } = this.base;
+    if (server === serverName) return false;
+    return server === from || this.#then.has(server) || roomServers.isIn(server, roomId);
   }
 
   /**
@@ -82,11 +88,13 @@ export class Resync {
    */
   async round(signal: AbortSignal): Promise<CompletionOutcome | undefined> {
     this.attempts++;
+    const { now, options } = this.#parts;
+    const endsAt = now() + options.roundTimeoutMs;
     try {
       const servers = this.#servers();
       if (servers.length === 0) this.lastError = 'no server of the room can be asked now';
       for (const server of servers) {
-        if (signal.aborted) return undefined;
+        if (signal.aborted || now() >= endsAt) return undefined;
         const outcome = await this.#by(server, signal);
         if (outcome !== undefined) return outcome;
       }
@@ -102,8 +110,12 @@ export class Resync {
     this.phase = 'asking';
     this.#askedIn.set(server, this.attempts);
     let failure: string | undefined;
-    const ids = await this.#stateOf(server, signal, (error) => {
+    const onFailure = (error: StateroomError): void => {
       failure = error.message;
+    };
+    const ids = await this.#stateOf(server, signal, onFailure).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+      return undefined;
     });
     if (signal.aborted) return undefined;
     if (ids === undefined) {
@@ -151,7 +163,7 @@ export class Resync {
       observer,
       keyRing: {
         fetchFor: (events: readonly JsonObject[], rules: RoomVersionRules) =>
-          keyRing.fetchFor(events, rules, { evenBackingOff: true }),
+          unlessAborted(keyRing.fetchFor(events, rules, { evenBackingOff: true }), signal),
       },
     };
     const effort = new Effort({ ...parts, serversOf: () => [] }, roomId, signal, options.serverTimeoutMs);
@@ -179,13 +191,23 @@ export class Resync {
 
   #candidates(): Set<ServerName> {
     const { roomServers, serverName } = this.#parts;
-    const { from, servers, roomId } = this.base;
+    const { from, roomId } = this.base;
     const candidates = new Set([
       ...(from === undefined ? [] : [from]),
-      ...servers,
+      ...this.#then,
       ...roomServers.serversOf(roomId),
     ]);
     candidates.delete(serverName);
     return candidates;
   }
+}
+
+/** Gives up waiting when nobody waits any more: the keys of many servers that are gone take their time. */
+function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(toError(signal.reason));
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }

@@ -13,11 +13,12 @@
 import type { Accounts } from '../../account/accounts.js';
 import type { CompletionOutcome } from '../../core/completions.js';
 import type { PartialState } from '../../core/partial-states.js';
-import { type EventId, type RoomId, serverOf, type ServerName } from '../../event/ids.js';
+import type { EventId, RoomId, ServerName } from '../../event/ids.js';
 import { StateroomError, toError } from '../../lib/errors.js';
 import type { Destinations } from '../destinations.js';
 import type { RoomServers } from '../outbound/room-servers.js';
 import type { FederationParts } from '../parts.js';
+import { isMoot, wereThrownOut } from './need.js';
 import { RESYNC_OPTIONS, type ResyncOptions } from './options.js';
 import { Resync, type ResyncParts, type ResyncPhase } from './resync.js';
 
@@ -26,7 +27,7 @@ export interface ResyncsParts
     Pick<FederationParts, 'after'> {
   readonly accounts: Pick<Accounts, 'memberships'>;
   readonly destinations: Pick<Destinations, 'isBackingOff' | 'onRecovered'>;
-  readonly roomServers: Pick<RoomServers, 'serversOf' | 'subscribe'>;
+  readonly roomServers: Pick<RoomServers, 'serversOf' | 'isIn' | 'subscribe'>;
   /** The current state of a room is all known. */
   readonly onCompleted: (roomId: RoomId) => Promise<void>;
   readonly resyncOptions?: Partial<ResyncOptions>;
@@ -66,6 +67,9 @@ interface Task {
 
 /** The engine itself is at its end: the record is taken up after a restart. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['CORE_CLOSED', 'STORE_WRITE_FAILED']);
+
+/** Events whose verdict changed that are told of one by one. */
+const REVISED_TOLD_MAX = 100;
 
 export class Resyncs {
   readonly #parts: ResyncsParts;
@@ -169,8 +173,11 @@ export class Resyncs {
     }
     if (this.#tasks.has(eventId) || this.#ending.signal.aborted) return;
     // A room that is joined anew goes on from there: an older state of it is nobody's concern.
-    for (const { resync, abort } of this.#tasksOf(base.roomId))
-      if (isOlderJoin(resync.base, base)) abort?.abort();
+    for (const task of this.#tasksOf(base.roomId)) {
+      if (!isOlderJoin(task.resync.base, base)) continue;
+      task.dueAt = now();
+      task.abort?.abort();
+    }
     const resync = new Resync({ ...this.#parts, options: this.#options }, base);
     this.#tasks.set(eventId, { resync, dueAt: now(), endedAt: 0, abort: undefined, isAsked: false });
     // What is told of in a commit is not released yet.
@@ -226,7 +233,7 @@ export class Resyncs {
   async #round(task: Task, signal: AbortSignal): Promise<void> {
     const { resync } = task;
     try {
-      if (await this.#isMoot(resync.base)) return await this.#giveUp(resync.base);
+      if (await isMoot(this.#parts, resync.base)) return await this.#giveUp(resync.base);
       const outcome = await resync.round(signal);
       if (outcome !== undefined) await this.#done(resync, outcome);
       else if (!signal.aborted) await this.#failed(task);
@@ -263,11 +270,9 @@ export class Resyncs {
     this.#forget(eventId);
     this.#completed++;
     const { events, revised } = outcome;
-    log.info(
-      { room: roomId, event: eventId, kind, server, attempts, fetched, events, ms: now() - sinceTs },
-      'the state of a room is whole',
-    );
-    for (const { eventId: event, was, is } of revised) {
+    const cost = { attempts, fetched, events, revised: revised.length, ms: now() - sinceTs };
+    log.info({ room: roomId, event: eventId, kind, server, ...cost }, 'the state of a room is whole');
+    for (const { eventId: event, was, is } of revised.slice(0, REVISED_TOLD_MAX)) {
       log.info({ room: roomId, event, was, is }, 'an event is judged otherwise on the whole state');
     }
     if (kind === 'join') await onCompleted(roomId);
@@ -289,28 +294,6 @@ export class Resyncs {
     if (!accounts.memberships.isServerIn(roomId)) await this.#giveUp(base);
   }
 
-  /** Is there nobody for whom the state has to be whole? */
-  async #isMoot({ roomId, eventId, kind }: PartialState): Promise<boolean> {
-    const { engine, accounts } = this.#parts;
-    if (kind === 'join' && engine.partial.joinOf(roomId)?.eventId !== eventId) return true;
-    await accounts.memberships.caughtUp();
-    return !accounts.memberships.isServerIn(roomId) && !this.#wereThrownOut(roomId);
-  }
-
-  /**
-   * Did somebody of another server end the last membership of ours? On an incomplete state they may have had no
-   * right to: it has to be whole for that to come out.
-   */
-  #wereThrownOut(roomId: RoomId): boolean {
-    const { accounts, engine, serverName } = this.#parts;
-    for (const { membership, eventId } of accounts.memberships.ofRoom(roomId).values()) {
-      const sender = engine.graph.event(eventId)?.pdu.sender;
-      if (membership !== 'leave' && membership !== 'ban') continue;
-      if (sender !== undefined && serverOf(sender) !== serverName) return true;
-    }
-    return false;
-  }
-
   /** The last user of ours is out of a room. */
   async #left(roomId: RoomId): Promise<void> {
     const { accounts } = this.#parts;
@@ -318,7 +301,7 @@ export class Resyncs {
     if (tasks.length === 0) return;
     await accounts.memberships.caughtUp();
     if (accounts.memberships.isServerIn(roomId)) return;
-    if (this.#wereThrownOut(roomId)) {
+    if (wereThrownOut(this.#parts, roomId)) {
       this.retryNow(roomId);
       return;
     }

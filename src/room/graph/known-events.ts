@@ -56,6 +56,11 @@ export function isBackfilled({ timelineOrder }: { readonly timelineOrder?: numbe
   return timelineOrder !== undefined && timelineOrder < 0;
 }
 
+/** Where it stands in its room's timeline: its seq, unless it was fetched later or accepted later than it came. */
+export function orderOf({ seq, timelineOrder }: Pick<KnownEvent, 'seq' | 'timelineOrder'>): number {
+  return timelineOrder ?? seq;
+}
+
 /** What was said of it when it was stored. */
 export function firstVerdict(
   event: Pick<KnownEvent, 'verdict' | 'code' | 'reason'> & Pick<EventRow, 'revisions'>,

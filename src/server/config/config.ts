@@ -48,6 +48,7 @@ export interface ServerConfig {
     readonly shutdownMs: number;
   };
   readonly syncTimeoutMsMax: number;
+  readonly partialStateWaitMs: number;
   /** Is it kept and shown who is there? */
   readonly presence: { readonly enabled: boolean };
   readonly federation: FederationConfig;
@@ -254,6 +255,7 @@ function configOf({ values, warnings }: Reading): ServerConfig {
       shutdownMs: number('limits.shutdown_ms'),
     },
     syncTimeoutMsMax: number('sync.timeout_ms_max'),
+    partialStateWaitMs: number('client.partial_state_wait_ms'),
     presence: { enabled: flag('presence.enabled') },
     federation: federationConfig(values),
     log: { level: text('log.level'), format: text('log.format') as 'json' | 'text' | 'auto' },

@@ -176,6 +176,13 @@ export const SETTINGS: readonly Setting[] = [
     fault: wholeBetween(0, 3_600_000),
   },
   {
+    key: 'client.partial_state_wait_ms',
+    kind: 'number',
+    fallback: 30_000,
+    doc: 'How long a request for all members of a room waits while they are still fetched after a join.',
+    fault: wholeBetween(0, 3_600_000),
+  },
+  {
     key: 'presence.enabled',
     kind: 'flag',
     fallback: true,

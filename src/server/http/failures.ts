@@ -34,7 +34,11 @@ const FRAMEWORK: ReadonlyMap<string, readonly [status: number, errcode: string, 
 
 /** The refusal to send for whatever was thrown, and whether it is a fault of ours to be logged. */
 export function refusalOf(thrown: unknown): { readonly refusal: MatrixError; readonly isOurs: boolean } {
-  if (thrown instanceof MatrixError) return { refusal: thrown, isOurs: thrown.status >= 500 };
+  if (thrown instanceof MatrixError) {
+    // One that says when to come back is meant so.
+    const isMeant = thrown.body['retry_after_ms'] !== undefined;
+    return { refusal: thrown, isOurs: thrown.status >= 500 && !isMeant };
+  }
   if (thrown instanceof FederationError) {
     const { status, errcode, message, body } = thrown;
     return { refusal: new MatrixError(status, errcode, message, body), isOurs: status === 500 };

@@ -33,4 +33,13 @@ test('of a busy room the newest are kept, and no more than a few', () => {
   assert.equal(places.before('!b:example.org' as RoomId, 5), []);
 });
 
+test('of a room whose events got other places nothing is known until new ones come', () => {
+  const places = new RecentPlaces();
+  for (const seq of [3, 5, 8]) places.add(ROOM, seq);
+  places.forget(ROOM);
+  assert.equal(places.before(ROOM, 20), []);
+  places.add(ROOM, 12);
+  assert.equal(places.before(ROOM, 20), [12]);
+});
+
 test.run();

@@ -8,6 +8,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { fsck } from '../../../src/engine/maintenance/fsck.js';
 import { fillDiskAfter } from '../../engine/support/stores.js';
+import type { Fault } from '../faults.js';
+import { v3 } from '../membership/people.js';
 import { DROP, Scene } from './scene.js';
 
 const test = suite('federation/resync crashes');
@@ -46,18 +48,34 @@ function isSettled({ engine, roomId, bob }: Scene): boolean {
   return engine.currentState(roomId).root === bob.site.harness.home.engine.currentState(roomId).root;
 }
 
+/** What comes before the join that is ended. */
+type Before = (scene: Scene) => Promise<void>;
+
+const nothing: Before = async () => {};
+
+/** Alice was in the room, and had it whole. */
+const alreadyThere: Before = async (scene) => {
+  const { net, alice, bob, roomId } = scene;
+  await scene.join();
+  await scene.until(() => !scene.isPartial);
+  await alice.ask('POST', v3`/v3/rooms/${roomId}/leave`);
+  await net.settle();
+  await bob.ask('PUT', v3`/v3/rooms/${roomId}/state/m.room.name/`, { name: 'Renamed' });
+  net.advance(1_000);
+};
+
 /** @returns whether it came to the crash */
-async function crashAtRequest(at: number): Promise<boolean> {
+async function crashAtRequest(at: number, fault: Fault, before: Before): Promise<boolean> {
   let isDown = false;
   await Scene.play(OPTIONS, async (scene) => {
+    await before(scene);
     const { script, bob, others, engine } = scene;
     let asked = 0;
     script.onAsk = () => {
       if (asked++ < at || isDown) return;
       isDown = true;
       fillDiskAfter(engine.store, 0);
-      for (const { site } of [bob, ...others])
-        script.on(site, '*', at % 2 === 0 ? DROP : { kind: 'drop-answer' });
+      for (const { site } of [bob, ...others]) script.on(site, '*', fault);
     };
     await scene.join().catch(() => undefined);
     await ended(scene, () => isDown);
@@ -68,9 +86,10 @@ async function crashAtRequest(at: number): Promise<boolean> {
 }
 
 /** @returns whether it came to the crash */
-async function crashAfterWrite(at: number): Promise<boolean> {
+async function crashAfterWrite(at: number, before: Before): Promise<boolean> {
   let isDown = false;
   await Scene.play(OPTIONS, async (scene) => {
+    await before(scene);
     const { engine } = scene;
     fillDiskAfter(engine.store, at);
     await scene.join().catch(() => undefined);
@@ -91,16 +110,23 @@ async function ended(scene: Scene, isDown: () => boolean): Promise<void> {
   while (!isDown() && !isWhole());
 }
 
-test('it ends after each write in turn', async () => {
-  let at = 0;
-  while (await crashAfterWrite(at)) at++;
-  assert.ok(at >= 6, `${at} writes`);
-});
+for (const [what, before] of [
+  ['a first join', nothing],
+  ['coming back', alreadyThere],
+] as const) {
+  test(`it ends after each write of ${what} in turn`, async () => {
+    let at = 0;
+    while (await crashAfterWrite(at, before)) at++;
+    assert.ok(at >= 4, `${at} writes`);
+  });
 
-test('it ends at each request in turn', async () => {
-  let at = 0;
-  while (await crashAtRequest(at)) at++;
-  assert.ok(at >= 4, `${at} requests`);
-});
+  for (const fault of [DROP, { kind: 'drop-answer' }] as const) {
+    test(`it ends at each request of ${what} in turn: ${fault.kind}`, async () => {
+      let at = 0;
+      while (await crashAtRequest(at, fault, before)) at++;
+      assert.ok(at >= 3, `${at} requests`);
+    });
+  }
+}
 
 test.run();

@@ -100,6 +100,24 @@ test('the servers of a room that are kept are names, each once, never ourselves'
     assert.is(scene.engine.partial.joinOf(scene.roomId)?.from, 'b.test');
   }));
 
+test('of very many servers of a room no more are kept than are of use', () =>
+  Scene.play({ servers: 2 }, async (scene) => {
+    const servers = [
+      'b.test',
+      ...Array.from({ length: 30_000 }, (_, i) => `server-number-${i}.of.many.test`),
+    ];
+    scene.script.on(
+      scene.bob.site,
+      'send_join',
+      alter((answer) => ({ ...answer, servers_in_room: servers })),
+    );
+    scene.script.on(scene.bob.site, 'state_ids', HANG);
+    await scene.join();
+    const kept = scene.engine.partial.joinOf(scene.roomId)?.servers ?? [];
+    assert.ok(kept.length > 10_000 && kept.length <= 20_000, `${kept.length}`);
+    assert.ok(kept.reduce((sum, name) => sum + name.length, 0) <= 512 * 1024);
+  }));
+
 test('what is said in the room while it is being joined is there afterwards', () =>
   Scene.play({}, async (scene) => {
     scene.script.on(scene.bob.site, 'send_join', { kind: 'delay', ms: 5_000 });

@@ -11,6 +11,16 @@ const test = suite('federation/resync leaving');
 
 const leave = ({ alice, roomId }: Scene) => alice.ask('POST', v3`/v3/rooms/${roomId}/leave`);
 
+test('a server ends at once, though the keys of others are being waited for', () =>
+  Scene.play({ members: 20 }, async (scene) => {
+    const { script, others, net } = scene;
+    for (const { site } of others) script.on(site, '*', HANG);
+    await scene.join();
+    await net.settle();
+    assert.is(scene.progress?.state, 'fetching');
+    await net.stop(scene.name);
+  }));
+
 test('when the last of us leaves nothing more is asked, and nothing is left of it', () =>
   Scene.play({ members: 20 }, async (scene) => {
     scene.script.on(scene.bob.site, 'state', HANG);

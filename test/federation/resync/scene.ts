@@ -103,9 +103,9 @@ export class Scene {
     for (let i = 0; i < members; i++) {
       await engine.send(roomId, memberEvent(`@m${i}:${bob.site.name}` as UserId, 'join'));
     }
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 2; round++) {
       await net.settle();
-      net.advance(1_000);
+      net.advance(2_000);
     }
     return new Scene({ net, folder }, new Script(net, net.site(0).name), people, roomId);
   }
@@ -150,6 +150,12 @@ export class Scene {
 
   get resyncs() {
     return this.site.federation.resyncs;
+  }
+
+  /** Is Alice in the room? */
+  get isIn(): boolean {
+    if (this.engine.store.room(this.roomId) === undefined) return false;
+    return this.engine.currentState(this.roomId).membership(this.alice.userId) === 'join';
   }
 
   get isPartial(): boolean {

@@ -59,30 +59,37 @@ test('one who was banned is in for a while, and is not once that is known', () =
 
 const INVITE_ONLY = { preset: 'private_chat' };
 
-test('one who was invited is let in by a resident, which knows of the invitation', async () => {
-  const scene = await Scene.open({ servers: 2, members: 0, room: INVITE_ONLY });
-  try {
-    const { bob, alice, net } = scene;
-    const [amy, ann, abe] = [await scene.person('amy'), await scene.person('ann'), await scene.person('abe')];
-    for (const { userId } of [alice, amy, ann]) await inRoom(scene, bob, 'invite', { user_id: userId });
-    await net.settle();
-    await partially(scene);
-    const shown = (await amy.sync())['rooms']?.['invite']?.[scene.roomId];
-    assert.ok(shown, 'the invitation is shown although the room does not tell of it yet');
-    assert.is((await inRoom(scene, amy, 'join')).status, 200);
-    assert.is(amy.membershipOf(scene.roomId, amy), 'join');
-    assert.is((await amy.sync())['rooms']?.['invite'], undefined);
-    assert.is((await inRoom(scene, ann, 'leave')).status, 200);
-    assert.is((await inRoom(scene, abe, 'join')).status, 403);
-    await net.settle();
-    await wholly(scene);
-    assert.is(bob.membershipOf(scene.roomId, amy), 'join');
-    assert.is(bob.membershipOf(scene.roomId, ann), 'leave');
-    assert.is((await ann.sync())['rooms']?.['invite'], undefined);
-  } finally {
-    await scene.close();
-  }
-});
+for (const tellsNeededMembers of [false, true]) {
+  const how = tellsNeededMembers
+    ? 'here, where it is told of the invitation'
+    : 'by a resident, which knows of it';
+  test(`one who was invited is let in ${how}`, () =>
+    Scene.play(
+      { servers: 2, members: 0, room: INVITE_ONLY, options: { tellsNeededMembers } },
+      async (scene) => {
+        const { bob, alice, net } = scene;
+        const amy = await scene.person('amy');
+        const [ann, abe] = [await scene.person('ann'), await scene.person('abe')];
+        for (const { userId } of [alice, amy, ann]) await inRoom(scene, bob, 'invite', { user_id: userId });
+        await net.settle();
+        await partially(scene);
+        const shown = (await amy.sync())['rooms']?.['invite']?.[scene.roomId];
+        assert.ok(shown, 'the invitation is shown although the room may not tell of it yet');
+        const before = scene.asked('send_join');
+        assert.is((await inRoom(scene, amy, 'join')).status, 200);
+        assert.is(scene.asked('send_join') - before, tellsNeededMembers ? 0 : 1);
+        assert.is(amy.membershipOf(scene.roomId, amy), 'join');
+        assert.is((await amy.sync())['rooms']?.['invite'], undefined);
+        assert.is((await inRoom(scene, ann, 'leave')).status, 200);
+        assert.is((await inRoom(scene, abe, 'join')).status, 403);
+        await net.settle();
+        await wholly(scene);
+        assert.is(bob.membershipOf(scene.roomId, amy), 'join');
+        assert.is(bob.membershipOf(scene.roomId, ann), 'leave');
+        assert.is((await ann.sync())['rooms']?.['invite'], undefined);
+      },
+    ));
+}
 
 test('an invitation that is withdrawn meanwhile is no more', async () => {
   const scene = await Scene.open({ servers: 2, members: 0, room: INVITE_ONLY });

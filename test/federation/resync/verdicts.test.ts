@@ -141,6 +141,7 @@ test('who was thrown out by somebody who had no right to is heard after all', ()
       await one.receive(message, { from: 'c.test' });
     const heard = parsePdu(message, kicked.rules).eventId;
     assert.is(verdictOf(scene, heard), 'rejected');
+    const since = textOf((await scene.alice.sync())['next_batch']);
     scene.script.clear();
     await scene.until(() => !scene.isPartial, 60_000);
     scene.assertWhole();
@@ -149,6 +150,9 @@ test('who was thrown out by somebody who had no right to is heard after all', ()
     // Clients find it at the end of the timeline, after all that they were told.
     const { timelineOrder = 0, seq } = engine.reader.event(heard);
     assert.ok(timelineOrder > seq);
+    const sync = await scene.alice.sync(since);
+    const shown = JSON.stringify(sync['rooms']?.['join']?.[scene.roomId]?.['timeline']);
+    assert.ok(shown?.includes('still here'), shown);
   }));
 
 test('a kick by somebody who was banned does not end the completing of the room', () =>
