@@ -12,7 +12,7 @@ export class Gate {
   readonly #agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
   readonly #requests: string[] = [];
   #target = 0;
-  #held: RegExp | undefined;
+  #held: { readonly requests: RegExp; readonly from: string } | undefined;
   #waiting: Array<() => void> = [];
 
   private constructor(server: Server) {
@@ -45,9 +45,9 @@ export class Gate {
     return this.#requests;
   }
 
-  /** Requests that match wait from now on. */
-  hold(requests: RegExp): void {
-    this.#held = requests;
+  /** Requests of one server that match wait from now on. */
+  hold(requests: RegExp, from: string): void {
+    this.#held = { requests, from };
   }
 
   /** Hands on what waits; nothing waits any more. */
@@ -64,11 +64,15 @@ export class Gate {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
+  #isHeld(name: string, signedBy: string): boolean {
+    return this.#held?.requests.test(name) === true && signedBy.includes(this.#held.from);
+  }
+
   async #pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const name = `${incoming.method ?? ''} ${incoming.url ?? ''}`;
     this.#requests.push(name);
     outgoing.on('error', () => undefined);
-    if (this.#held?.test(name) === true) {
+    if (this.#isHeld(name, incoming.headers.authorization ?? '')) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     // Who asked may have lost patience, or the wire to them was cut.
