@@ -39,8 +39,8 @@ export async function standingIn(parts: NeedParts, { roomId, eventId }: PartialS
   await accounts.memberships.caughtUp();
   if (accounts.memberships.isServerIn(roomId)) return 'in';
   const users = new Set<string>(accounts.memberships.ofRoom(roomId).keys());
-  const { type, stateKey } = engine.graph.event(eventId)?.pdu ?? {};
-  if (type === MEMBER_TYPE && stateKey?.endsWith(`:${serverName}`) === true) users.add(stateKey);
+  const joined = engine.graph.event(eventId)?.pdu.sender;
+  if (joined !== undefined && serverOf(joined) === serverName) users.add(joined);
   let standing: Standing = 'out';
   for (const userId of users) {
     const last = await lastMembership(parts, roomId, userId);

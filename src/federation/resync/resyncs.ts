@@ -313,7 +313,7 @@ export class Resyncs {
     for (const { resync } of this.#tasksOf(roomId)) {
       const standing = await standingIn(this.#parts, resync.base);
       if (standing === 'out') await this.#giveUp(resync.base);
-      else if (standing !== 'in') this.retryNow(roomId);
+      else if (standing === 'thrown out') this.retryNow(roomId);
     }
   }
 
