@@ -54,6 +54,8 @@ export async function openFederation(
       ...FEDERATION_OPTIONS,
       trustedKeyServers: config.trustedKeyServers,
       partialJoins: config.partialJoins,
+      smallRoomMembersMax: config.smallRoomMembersMax,
+      tellsNeededMembers: config.tellsNeededMembers,
     },
     tuning: {
       input: config.input,

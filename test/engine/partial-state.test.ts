@@ -161,6 +161,27 @@ for (const name of ROOM_NAMES.filter((each) => each !== 'crowd-v11')) {
   });
 }
 
+test('what came before the join and gets here after it is no end of the room, before and after the completion', async () => {
+  const there = await resident('forks-v12');
+  const { room, joinId, state } = there;
+  const roomId = room.expected.room_id;
+  const engine = await openEngine({ keys: room.keys });
+  await engine.receiveJoin(answerOf(there, 'partial'));
+  const past = new Set<EventId>([joinId]);
+  for (const id of past) for (const prev of there.engine.reader.event(id).pdu.prevEvents) past.add(prev);
+  past.delete(joinId);
+  // As events are that fill a gap which some fork of the room reaches back through.
+  const order = room.expected.event_ids.filter((id) => past.has(id));
+  for (const id of order) await receive(engine, there, [id]);
+  await engine.core.idle();
+  assert.equal(engine.forwardExtremities(roomId), [joinId]);
+  await engine.completeState(joinId, state);
+  assert.equal(engine.forwardExtremities(roomId), [joinId]);
+  assert.is(engine.currentState(roomId).root, there.engine.stateAt(joinId).root);
+  await checkSound(engine);
+  await there.engine.close();
+});
+
 test('who waits for a state to be whole finds it committed', async () => {
   const there = await resident('forks-v10');
   const { room, joinId } = there;

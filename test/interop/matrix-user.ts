@@ -7,7 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const PATIENCE_MS = 30_000;
 const POLL_MS = 50;
 /** Nothing is left out of a timeline. */
-const FILTER = JSON.stringify({ room: { timeline: { limit: 500 } } });
+const TIMELINE = { limit: 500 };
+const FILTER = JSON.stringify({ room: { timeline: TIMELINE } });
+const LAZY_FILTER = JSON.stringify({
+  room: { timeline: TIMELINE, state: { lazy_load_members: true } },
+});
 
 // biome-ignore format: one line a shape
 export type Json = { readonly [key: string]: unknown };
@@ -55,10 +59,12 @@ export class MatrixUser {
   readonly changedDevices = new Set<string>();
 
   readonly #login: Json;
+  readonly #filter: string;
 
-  private constructor(address: string, login: Json) {
+  private constructor(address: string, login: Json, filter = FILTER) {
     this.address = address;
     this.#login = login;
+    this.#filter = filter;
     this.userId = String(login['user_id']);
     this.deviceId = String(login['device_id']);
     this.#token = String(login['access_token']);
@@ -71,7 +77,12 @@ export class MatrixUser {
 
   /** The same device, of a server that answers elsewhere now. It has seen nothing yet. */
   at(address: string): MatrixUser {
-    return new MatrixUser(address, this.#login);
+    return new MatrixUser(address, this.#login, this.#filter);
+  }
+
+  /** The same device, which is told members only as it needs them. It has seen nothing yet. */
+  lazily(): MatrixUser {
+    return new MatrixUser(this.address, this.#login, LAZY_FILTER);
   }
 
   call(method: string, path: string, body?: Json, timeoutMs = 60_000): Promise<Json> {
@@ -170,7 +181,7 @@ export class MatrixUser {
   /** One turn of /sync. */
   async sync(timeoutMs = 0): Promise<void> {
     const since = this.#since === undefined ? '' : `&since=${encodeURIComponent(this.#since)}`;
-    const query = `timeout=${timeoutMs}&filter=${encodeURIComponent(FILTER)}${since}`;
+    const query = `timeout=${timeoutMs}&filter=${encodeURIComponent(this.#filter)}${since}`;
     const answer: SyncAnswer = await this.call('GET', `/v3/sync?${query}`);
     this.#since = answer.next_batch;
     for (const [roomId, told] of [

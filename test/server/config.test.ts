@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { GAP_OPTIONS } from '../../src/federation/gaps/options.js';
 import { INPUT_OPTIONS } from '../../src/federation/inbound/options.js';
+import { FEDERATION_OPTIONS } from '../../src/federation/options.js';
 import { SENDER_OPTIONS } from '../../src/federation/outbound/options.js';
 import { StateroomError } from '../../src/lib/errors.js';
 import { loadConfig } from '../../src/server/config/config.js';
@@ -68,6 +69,31 @@ test('federation and presence are as they are documented, and can be turned down
   assert.is(changed.federation.input.queuedEventsMax, 500);
   assert.is(changed.federation.gaps.patienceMs, 50);
   assert.is(changed.federation.waitingOfRoomMax, 20);
+});
+
+test('joins without members are as they are documented on either side, and can be turned down or off', () => {
+  const joins = ({ partialJoins, smallRoomMembersMax, tellsNeededMembers }: typeof FEDERATION_OPTIONS) => ({
+    partialJoins,
+    smallRoomMembersMax,
+    tellsNeededMembers,
+  });
+  const { federation } = loadConfig();
+  assert.equal(joins({ ...FEDERATION_OPTIONS, ...federation }), joins(FEDERATION_OPTIONS));
+  const file = fileOf(
+    'federation: {partial_joins: false, small_room_members_max: 0, tells_needed_members: false}\n',
+  );
+  const changed = loadConfig({ file });
+  assert.equal(joins({ ...FEDERATION_OPTIONS, ...changed.federation }), {
+    partialJoins: false,
+    smallRoomMembersMax: 0,
+    tellsNeededMembers: false,
+  });
+  for (const value of ['-1', '1.5', '1000001', 'few']) {
+    const fault = faultOf(() =>
+      loadConfig({ file: fileOf(`federation: {small_room_members_max: ${value}}\n`) }),
+    );
+    assert.match(fault.message, 'federation.small_room_members_max is a', value);
+  }
 });
 
 test('lists and switches are read from the environment', () => {

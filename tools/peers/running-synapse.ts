@@ -1,15 +1,22 @@
 // A real Synapse in a process of its own: SQLite, loopback, a name that leads through a wire which can be cut.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import type { Certificates } from './certificates.js';
-import { freePort, type Wire } from './wire.js';
+import { freePort } from './wire.js';
 
 const START_MS_MAX = 90_000;
 const POLL_MS = 200;
+/** Prints the rooms that it joined without their members, and has not fetched these yet. */
+const PARTIAL_ROOMS = `
+import json, sqlite3, sys
+database = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=30)
+print(json.dumps([row[0] for row in database.execute('SELECT room_id FROM partial_state_rooms')]))
+`;
 const NO_LIMIT = { per_second: 10_000, burst_count: 10_000 };
 
 export interface SynapseParts {
@@ -17,21 +24,26 @@ export interface SynapseParts {
   /** An empty folder, for its database and keys. */
   readonly folder: string;
   readonly certificates: Certificates;
-  readonly wire: Wire;
+  /** Whose port the server is named after, and what others reach it by. */
+  readonly wire: { readonly port: number; lead(port: number): void };
 }
 
 export class RunningSynapse {
   readonly #child: ChildProcess;
   readonly #logPath: string;
+  readonly #python: string;
+  readonly #databasePath: string;
   readonly #ended: Promise<number | null>;
   readonly serverName: string;
   /** Of the client-server API. */
   readonly address: string;
 
-  private constructor(child: ChildProcess, logPath: string, serverName: string, address: string) {
+  private constructor(child: ChildProcess, { python, folder, wire }: SynapseParts, address: string) {
     this.#child = child;
-    this.#logPath = logPath;
-    this.serverName = serverName;
+    this.#python = python;
+    this.#logPath = logPathIn(folder);
+    this.#databasePath = databasePathIn(folder);
+    this.serverName = serverNameOf(wire);
     this.address = address;
     this.#ended = new Promise((resolve) => {
       child.once('exit', resolve);
@@ -39,12 +51,12 @@ export class RunningSynapse {
   }
 
   /** @throws Error with the end of its log when it does not start */
-  static async start({ python, folder, certificates, wire }: SynapseParts): Promise<RunningSynapse> {
+  static async start(parts: SynapseParts): Promise<RunningSynapse> {
+    const { python, folder, certificates, wire } = parts;
     const [clientPort, federationPort] = [await freePort(), await freePort()];
-    const serverName = `localhost:${wire.port}`;
+    const serverName = serverNameOf(wire);
     mkdirSync(folder, { recursive: true });
-    const logPath = join(folder, 'homeserver.log');
-    writeFileSync(join(folder, 'log.yaml'), stringify(logConfig(logPath)));
+    writeFileSync(join(folder, 'log.yaml'), stringify(logConfig(logPathIn(folder))));
     const configPath = join(folder, 'homeserver.yaml');
     writeFileSync(
       configPath,
@@ -56,7 +68,7 @@ export class RunningSynapse {
     const child = spawn(python, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
     let complaint = '';
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (complaint += chunk));
-    const synapse = new RunningSynapse(child, logPath, serverName, `http://127.0.0.1:${clientPort}`);
+    const synapse = new RunningSynapse(child, parts, `http://127.0.0.1:${clientPort}`);
     for (const end = Date.now() + START_MS_MAX; Date.now() < end; await sleep(POLL_MS)) {
       if (child.exitCode !== null) break;
       const answer = await fetch(`${synapse.address}/health`).catch(() => undefined);
@@ -77,6 +89,12 @@ export class RunningSynapse {
     }
   }
 
+  /** The rooms whose state it does not know all of yet, as its database says. */
+  async partialRooms(): Promise<readonly string[]> {
+    const { stdout } = await promisify(execFile)(this.#python, ['-c', PARTIAL_ROOMS, this.#databasePath]);
+    return JSON.parse(stdout) as string[];
+  }
+
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill('SIGTERM');
@@ -90,6 +108,18 @@ export class RunningSynapse {
     this.#child.kill('SIGKILL');
     await this.#ended;
   }
+}
+
+function serverNameOf({ port }: SynapseParts['wire']): string {
+  return `localhost:${port}`;
+}
+
+function logPathIn(folder: string): string {
+  return join(folder, 'homeserver.log');
+}
+
+function databasePathIn(folder: string): string {
+  return join(folder, 'homeserver.db');
 }
 
 function logConfig(filename: string): object {
@@ -119,7 +149,7 @@ function config({ serverName, folder, certificates, clientPort, federationPort }
     signing_key_path: join(folder, 'signing.key'),
     log_config: join(folder, 'log.yaml'),
     media_store_path: join(folder, 'media'),
-    database: { name: 'sqlite3', args: { database: join(folder, 'homeserver.db') } },
+    database: { name: 'sqlite3', args: { database: databasePathIn(folder) } },
     listeners: [
       { ...listener, port: clientPort, tls: false, resources: [{ names: ['client'], compress: false }] },
       { ...listener, port: federationPort, tls: true, resources: [{ names: ['federation', 'keys'] }] },

@@ -18,7 +18,7 @@ import { StateroomError, toError } from '../../lib/errors.js';
 import type { Destinations } from '../destinations.js';
 import type { RoomServers } from '../outbound/room-servers.js';
 import type { FederationParts } from '../parts.js';
-import { isMoot, wereThrownOut } from './need.js';
+import { isMoot, standingIn } from './need.js';
 import { RESYNC_OPTIONS, type ResyncOptions } from './options.js';
 import { Resync, type ResyncParts, type ResyncPhase } from './resync.js';
 
@@ -63,11 +63,15 @@ interface Task {
   abort: AbortController | undefined;
   /** Somebody asked for another round in this one. */
   isAsked: boolean;
+  /** Rounds that failed one after the other while a merge had taken the joins of ours back. */
+  roundsLost: number;
 }
 
 /** The engine itself is at its end: the record is taken up after a restart. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['CORE_CLOSED', 'STORE_WRITE_FAILED']);
 
+/** Rounds that may fail while nobody of ours is in the room for all that the incomplete state says. */
+const ROUNDS_LOST_MAX = 10;
 /** Events whose verdict changed that are told of one by one. */
 const REVISED_TOLD_MAX = 100;
 
@@ -180,7 +184,14 @@ export class Resyncs {
     }
     const resync = new Resync({ ...this.#parts, options: this.#options }, base);
     const dueAt = now() + (kind === 'join' ? graceMs : 0);
-    this.#tasks.set(eventId, { resync, dueAt, endedAt: 0, abort: undefined, isAsked: false });
+    this.#tasks.set(eventId, {
+      resync,
+      dueAt,
+      endedAt: 0,
+      abort: undefined,
+      isAsked: false,
+      roundsLost: 0,
+    });
     // What is told of in a commit is not released yet.
     this.#inBackground(Promise.resolve().then(() => this.#pump()));
   }
@@ -280,7 +291,7 @@ export class Resyncs {
   }
 
   async #failed(task: Task, error?: Error): Promise<void> {
-    const { log, accounts } = this.#parts;
+    const { log } = this.#parts;
     const { base, attempts, lastError } = task.resync;
     const { roomId, eventId, kind, sinceTs } = base;
     this.#roundsFailed++;
@@ -291,22 +302,20 @@ export class Resyncs {
       { room: roomId, event: eventId, kind, ...how, ...err },
       'the state of a room could not be completed; it is tried again',
     );
-    // Somebody threw the last of us out, and nobody says that it does not count.
-    if (!accounts.memberships.isServerIn(roomId)) await this.#giveUp(base);
+    const standing = await standingIn(this.#parts, base);
+    task.roundsLost = standing === 'lost' ? task.roundsLost + 1 : 0;
+    // Somebody threw the last of us out, or a merge did, and nobody says that it does not count.
+    const isOut = standing === 'thrown out' || standing === 'out';
+    if (isOut || task.roundsLost >= ROUNDS_LOST_MAX) await this.#giveUp(base);
   }
 
   /** The last user of ours is out of a room. */
   async #left(roomId: RoomId): Promise<void> {
-    const { accounts } = this.#parts;
-    const tasks = this.#tasksOf(roomId);
-    if (tasks.length === 0) return;
-    await accounts.memberships.caughtUp();
-    if (accounts.memberships.isServerIn(roomId)) return;
-    if (wereThrownOut(this.#parts, roomId)) {
-      this.retryNow(roomId);
-      return;
+    for (const { resync } of this.#tasksOf(roomId)) {
+      const standing = await standingIn(this.#parts, resync.base);
+      if (standing === 'out') await this.#giveUp(resync.base);
+      else if (standing === 'thrown out') this.retryNow(roomId);
     }
-    for (const { resync } of tasks) await this.#giveUp(resync.base);
   }
 
   async #giveUp({ roomId, eventId }: PartialState): Promise<void> {

@@ -103,7 +103,8 @@ export class Room {
     const placed = { pdu, verdict, rewrites, isBackfilled: isBackfilled(event) };
     const change = extremitiesAfter(placed, this.#extremities, this.#backward, (id) => {
       const known = this.#known.get(id);
-      return known?.isOutlier === false ? known : undefined;
+      // A copy that is rewound knows events as well that have their place only later.
+      return known?.isOutlier === false && known.seq < event.seq ? known : undefined;
     });
     if (change.forward !== this.#extremities) this.#extend(change.forward);
     this.#bound(change);

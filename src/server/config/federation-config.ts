@@ -16,6 +16,10 @@ export interface FederationConfig {
   readonly requestsPerServer: number;
   /** Are rooms joined without their members first? */
   readonly partialJoins: boolean;
+  /** Rooms with at most so many memberships are told in full to servers that join them. */
+  readonly smallRoomMembersMax: number;
+  /** Are servers that ask for it told the members that count, where the others are left out? */
+  readonly tellsNeededMembers: boolean;
   /** What is kept of what comes in before it is worked off. */
   readonly input: { readonly queuedEventsMax: number; readonly queuedBytesMax: number };
   /** How what is missing is fetched. */
@@ -55,6 +59,8 @@ export function federationConfig(values: ReadonlyMap<string, SettingValue>): Fed
     delegate: text('delegate'),
     requestsPerServer: number('requests_per_server'),
     partialJoins: of('partial_joins') === true,
+    smallRoomMembersMax: number('small_room_members_max'),
+    tellsNeededMembers: of('tells_needed_members') === true,
     input: { queuedEventsMax: number('input.events_max'), queuedBytesMax: number('input.bytes_max') },
     gaps: {
       patienceMs: number('gaps.patience_ms'),

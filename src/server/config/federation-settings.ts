@@ -3,6 +3,7 @@
 import { parseServerName } from '../../event/ids.js';
 import { GAP_OPTIONS } from '../../federation/gaps/options.js';
 import { INPUT_OPTIONS } from '../../federation/inbound/options.js';
+import { FEDERATION_OPTIONS } from '../../federation/options.js';
 import { SENDER_OPTIONS } from '../../federation/outbound/options.js';
 import { parseHostAndPort } from '../../federation/transport/target.js';
 import { notEmpty, port, networks, wholeBetween, type Setting, type SettingValue } from './setting.js';
@@ -91,6 +92,19 @@ export const FEDERATION_SETTINGS: readonly Setting[] = [
     kind: 'flag',
     fallback: true,
     doc: 'Are rooms of other servers joined without their members first, which are fetched in the background?',
+  },
+  {
+    key: 'federation.small_room_members_max',
+    kind: 'number',
+    fallback: FEDERATION_OPTIONS.smallRoomMembersMax,
+    doc: 'Other servers that join a room with more memberships than this may leave them for later; 0: any room.',
+    fault: wholeBetween(0, 1_000_000),
+  },
+  {
+    key: 'federation.tells_needed_members',
+    kind: 'flag',
+    fallback: FEDERATION_OPTIONS.tellsNeededMembers,
+    doc: 'Are such servers, if they ask for it, told at once of moderators, bans and one member of each server?',
   },
   {
     key: 'federation.requests_per_server',

@@ -173,6 +173,51 @@ test('a kick by somebody who was banned does not end the completing of the room'
     scene.assertWhole();
   }));
 
+test('a join that a merge takes back while a ban is not known does not end the completing of the room', () =>
+  Scene.play({}, async (scene) => {
+    const { old } = await joined(scene);
+    const { alice, bob, roomId, engine } = scene;
+    const { engine: there } = bob.site.harness.home;
+    // Mallory, of whose ban nobody has heard at Alice's server, closed the room beside the ban and the join.
+    const levels = there.reader.event(String(there.currentState(roomId).get('m.room.power_levels', ''))).pdu;
+    const before = there.stateAt(levels.eventId);
+    const { rules } = levels;
+    const closed = signEvent(
+      {
+        room_id: roomId,
+        type: 'm.room.join_rules',
+        sender: MALLORY,
+        state_key: '',
+        content: { join_rule: 'invite' },
+        prev_events: [levels.eventId],
+        auth_events: [levels.eventId, old],
+        depth: levels.depth + 1,
+        origin_server_ts: scene.net.clock.now,
+      },
+      rules,
+      'c.test',
+      keyOf('c.test'),
+    );
+    const { keyRing } = scene.site.federation;
+    const givenState = before.sorted().map(({ eventId }) => eventId);
+    for (const id of givenState) {
+      if (engine.graph.isKnown(id)) continue;
+      const { json } = there.reader.event(id).pdu;
+      await keyRing.fetchFor([json], rules);
+      await engine.receive(json, { from: 'c.test', asOutlier: true });
+    }
+    await keyRing.fetchFor([closed], rules);
+    await engine.receive(closed, { from: 'c.test', givenState });
+    await there.receive(closed, { from: 'c.test' });
+    assert.is(alice.membershipOf(roomId, alice), undefined);
+    await scene.net.settle();
+    assert.ok(scene.isPartial);
+    scene.script.clear();
+    await scene.until(() => scene.resyncs.stats.rooms === 0, 60_000);
+    assert.is(alice.membershipOf(roomId, alice), 'join');
+    scene.assertWhole();
+  }));
+
 test('what is said here meanwhile stays, on the whole state', () =>
   Scene.play({}, async (scene) => {
     await joined(scene);
