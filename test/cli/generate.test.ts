@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { toBase64 } from '../../src/lib/base64.js';
+import { KeptSigningKeys } from '../../src/server/signing-key-file.js';
 import { jsonOf, makeWorkplace } from './run.js';
 
 const test = suite('cli/generate and demo');
@@ -33,6 +35,20 @@ test('a generated room can be imported, and the same seed gives the same bytes',
   const [room] = jsonOf<Array<{ room_id: string }>>(place.run(['rooms', '--json']));
   const joined = place.run(['members', room?.room_id ?? '', '--membership', 'join', '--json']);
   assert.is(jsonOf<unknown[]>(joined).length, 12);
+});
+
+test("the founder's signing key can be had, is that of the room, and takes no other's place", async () => {
+  const options = ['--members', '3', '--servers', '1', '--out', 'k.jsonl', '--keys', 'k.json'];
+  const ran = place.run(['generate', ...options, '--signing-key', 'founder.key', '--json']);
+  assert.is(ran.code, 0, ran.stderr);
+  const { founder } = jsonOf<{ founder: string }>(ran);
+  const kept = await KeptSigningKeys.open(place.file('founder.key'));
+  const { keyId, publicKey } = kept.signingKey;
+  const told: unknown = JSON.parse(readFileSync(place.file('k.json'), 'utf8'));
+  assert.equal(told, { [founder]: { [keyId]: toBase64(publicKey) } });
+  const again = place.run(['generate', ...options, '--signing-key', 'founder.key']);
+  assert.is(again.code, 3);
+  assert.match(again.stderr, /founder\.key/);
 });
 
 test('a place that cannot be written is named', () => {

@@ -30,6 +30,8 @@ export interface GeneratedRoom {
   /** How many events there will be. */
   readonly eventCount: number;
   readonly publicKeys: PublicKeyFile;
+  /** The server that founded it, and its signing key as a server keeps it on disk: to run a server as that one. */
+  readonly founder: { readonly serverName: string; readonly signingKeyLine: string };
   /** The events, each after all that it refers to, made as they are asked for. Every call starts again. */
   events(): Generator<GeneratedEvent>;
 }
@@ -49,7 +51,8 @@ const charsPerChunk = 64 * 1024;
  */
 export function generateRoom(options: GenerateOptions = {}): GeneratedRoom {
   const plan = planOf(options);
-  const keys = signingKeys(plan.seed, castOf(plan).servers);
+  const { servers } = castOf(plan);
+  const keys = signingKeys(plan.seed, servers);
   let eventCount = 0;
   for (const step of scriptOf(plan)) if (step.kind === 'event') eventCount += 1;
   return {
@@ -58,6 +61,7 @@ export function generateRoom(options: GenerateOptions = {}): GeneratedRoom {
     publicKeys: Object.fromEntries(
       [...keys].map(([server, { keyId, publicKey }]) => [server, { [keyId]: toBase64(publicKey) }]),
     ),
+    founder: founderOf(plan.seed, servers, keys),
     events: () =>
       weave(scriptOf(plan), {
         rules: plan.rules,
@@ -74,11 +78,15 @@ export function generateRoom(options: GenerateOptions = {}): GeneratedRoom {
  */
 export async function writeRoom(
   options: GenerateOptions,
-  files: { readonly out: string; readonly keys: string },
+  files: { readonly out: string; readonly keys: string; readonly signingKey?: string | undefined },
   onProgress?: Progress,
 ): Promise<GeneratedRoom> {
   const room = generateRoom(options);
   await writeFile(files.keys, `${JSON.stringify(room.publicKeys, null, 1)}\n`);
+  // Never over a key that is there: it may be the only one of its kind.
+  if (files.signingKey !== undefined) {
+    await writeFile(files.signingKey, `${room.founder.signingKeyLine}\n`, { mode: 0o600, flag: 'wx' });
+  }
   await pipeline(Readable.from(chunksOf(room, onProgress)), createWriteStream(files.out));
   return room;
 }
@@ -100,9 +108,22 @@ function signingKeys(seed: string, servers: readonly string[]): ReadonlyMap<stri
   return new Map(
     servers.map((server) => {
       const keyId = `ed25519:a_${random.token(4)}`;
-      return [server, createSigningKey(keyId, seedBytes(seed, `signing key of ${server}`))];
+      return [server, createSigningKey(keyId, keySeed(seed, server))];
     }),
   );
+}
+
+function keySeed(seed: string, server: string): Uint8Array {
+  return seedBytes(seed, `signing key of ${server}`);
+}
+
+function founderOf(
+  seed: string,
+  [serverName = '']: readonly string[],
+  keys: ReadonlyMap<string, SigningKey>,
+): GeneratedRoom['founder'] {
+  const version = keyOf(keys, serverName).keyId.replace('ed25519:', '');
+  return { serverName, signingKeyLine: `ed25519 ${version} ${toBase64(keySeed(seed, serverName))}` };
 }
 
 function keyOf(keys: ReadonlyMap<string, SigningKey>, server: string): SigningKey {

@@ -11,6 +11,7 @@ import { newProgress } from '../progress.js';
 interface Options extends GenerateOptions {
   readonly out: string;
   readonly keys: string;
+  readonly signingKey?: string;
 }
 
 export function addGenerate(program: Command): void {
@@ -33,6 +34,7 @@ export function addGenerate(program: Command): void {
     .option('--seed <text>', 'another seed, another room')
     .requiredOption('--out <file>', 'where the events go, one JSON object a line')
     .requiredOption('--keys <file>', 'where the public keys go')
+    .option('--signing-key <file>', "where the founding server's signing key goes, for a server to run as it")
     .addHelpText(
       'after',
       examples(
@@ -43,17 +45,25 @@ export function addGenerate(program: Command): void {
     )
     .action(async (options: Options, command: Command) => {
       const { writeRoom } = await import('../../../tools/generate/generate-room.js');
-      const { out, keys, ...wanted } = options;
+      const { out, keys, signingKey, ...wanted } = options;
       const progress = await newProgress('generating');
       try {
-        const room = await writeRoom(wanted, { out, keys }, (written, total) =>
+        const room = await writeRoom(wanted, { out, keys, signingKey }, (written, total) =>
           progress.update(written, total),
         );
         const servers = Object.keys(room.publicKeys).length;
-        const report = { room_version: room.roomVersion, events: room.eventCount, servers, out, keys };
+        const report = {
+          room_version: room.roomVersion,
+          events: room.eventCount,
+          servers,
+          founder: room.founder.serverName,
+          out,
+          keys,
+        };
         await answer(globalsOf(command), report, () => {
           const what = `${counted(report.events, 'event')} of a version ${report.room_version} room on ${counted(servers, 'server')}`;
-          return `${what} written to ${out}, public keys to ${keys}.\nNext: stateroom import ${out} --keys ${keys}`;
+          const key = signingKey === undefined ? '' : ` The key of ${report.founder} is in ${signingKey}.`;
+          return `${what} written to ${out}, public keys to ${keys}.${key}\nNext: stateroom import ${out} --keys ${keys}`;
         });
       } catch (error) {
         throw error instanceof StateroomError ? error : fileFault(fileOf(error) ?? out, error);
