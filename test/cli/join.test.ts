@@ -127,6 +127,8 @@ async function joinsOf([a, b]: readonly [RunningHomeserver, RunningHomeserver]):
   Object.defineProperty(remote, 'stateIds', { value: silence, configurable: true, writable: true });
   const partial = await run('join', second, '--as', '@alice:a.test', '--via', 'b.test');
   assert.match(partial.stdout, /is in .*; its members are being fetched/);
+  await run('admin', 'resync', second);
+  await federation.resyncs.idle();
   const lacking = jsonOf<RoomReport>(await run('room', second, '--json'));
   assert.equal([lacking.partial, lacking.incomplete?.from, lacking.incomplete?.servers], [true, 'b.test', 1]);
   assert.is(lacking.incomplete?.progress?.state, 'waiting');
