@@ -23,8 +23,10 @@ export interface ListedEvent {
     Pdu,
     'type' | 'stateKey' | 'sender' | 'content' | 'eventId' | 'originServerTs' | 'roomId'
   >;
-  /** As clients read it, without `room_id` and `unsigned`. */
+  /** As clients read it, without `room_id`. All answers share it: who changes anything but its age, copies it. */
   readonly json: JsonObject;
+  /** In `json`. The age is brought up to date where it lies, by whoever lists the event last. */
+  readonly unsigned: { age: number };
   /** What it takes in memory, about. */
   readonly bytes: number;
 }
@@ -137,11 +139,19 @@ export async function serveListed(
   const servedApart = await serveApart(home, special, serving);
   const now = home.now();
   const isBare = serving.withoutRoomId === true;
-  return events.flatMap(({ pdu, json }): JsonObject | readonly JsonObject[] => {
-    if (special.size > 0 && special.has(pdu.eventId)) return servedApart.get(pdu.eventId) ?? [];
-    const unsigned = { age: now - pdu.originServerTs };
-    return isBare ? { ...json, unsigned } : { ...json, room_id: roomId, unsigned };
-  });
+  const served: JsonObject[] = [];
+  for (const { pdu, json, unsigned } of events) {
+    const apart = special.size > 0 && special.has(pdu.eventId);
+    const age = now - pdu.originServerTs;
+    if (apart) {
+      const event = servedApart.get(pdu.eventId);
+      if (event !== undefined) served.push(event);
+    } else if (isBare) {
+      unsigned.age = age;
+      served.push(json);
+    } else served.push({ ...json, room_id: roomId, unsigned: { age } });
+  }
+  return served;
 }
 
 /** State events of a room by their ids, as a listing of its state shows them. */
@@ -190,7 +200,8 @@ function readEvent(engine: Engine, kept: Kept, id: EventId): ListedEvent | undef
   const { type, stateKey, sender, content, eventId, originServerTs, roomId } = event.pdu;
   const pdu = { type, stateKey, sender, content, eventId, originServerTs, roomId };
   const bytes = EVENT_BYTES + CONTENT_FACTOR * JSON.stringify(content).length;
-  const listed = { seq: event.seq, pdu, json: bareClientEvent(event.pdu), bytes };
+  const unsigned = { age: 0 };
+  const listed = { seq: event.seq, pdu, json: { ...bareClientEvent(event.pdu), unsigned }, unsigned, bytes };
   kept.set(id, listed, bytes);
   return listed;
 }
