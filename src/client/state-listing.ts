@@ -130,12 +130,15 @@ export async function serveListed(
   serving: Omit<Serving, 'detail'>,
 ): Promise<JsonObject[]> {
   const isPlain = serving.format !== 'federation';
-  const ids = events.map(({ pdu }) => pdu.eventId);
-  const special = new Set<EventId>(isPlain ? redactionsOf(home.engine).claimed(roomId, ids) : ids);
-  if (!home.accounts.erased.isEmpty) {
-    for (const { pdu } of events) if (isOfErased(home, pdu)) special.add(pdu.eventId);
-  }
-  for (const { pdu } of events) if (isMembershipOf(serving.viewer, pdu)) special.add(pdu.eventId);
+  const { isEmpty: nobodyIsErased } = home.accounts.erased;
+  const special = new Set<EventId>();
+  const ids = events.map(({ pdu }) => {
+    const isApart =
+      !isPlain || isMembershipOf(serving.viewer, pdu) || (!nobodyIsErased && isOfErased(home, pdu));
+    if (isApart) special.add(pdu.eventId);
+    return pdu.eventId;
+  });
+  for (const id of isPlain ? redactionsOf(home.engine).claimed(roomId, ids) : []) special.add(id);
   const servedApart = await serveApart(home, special, serving);
   const now = home.now();
   const isBare = serving.withoutRoomId === true;
