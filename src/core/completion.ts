@@ -155,7 +155,7 @@ export class Completion {
     assert(room !== undefined, 'the room is still there');
     const before = room.current().root;
     if (this.#base.rewrites) room.adopt(this.#room);
-    const placed = [...this.#revised.all].map((event) => this.#placed(event, room));
+    const placed = this.#placed(room);
     // After the places that were given out: who is told of the record is told of these.
     const seq = numbers.record();
     const revised: RevisedEvent[] = [];
@@ -216,7 +216,8 @@ export class Completion {
   }
 
   #judged(event: KnownEvent, isBase: boolean): KnownEvent {
-    const judgement = this.#judge.revise(event, this.#room, isBase ? this.#given : undefined);
+    const isHistory = !this.#base.rewrites || isBackfilled(event);
+    const judgement = this.#judge.revise(event, this.#room, isHistory, isBase ? this.#given : undefined);
     const { verdict, code, reason, roots } = judgement;
     if (isBase && verdict !== event.verdict) {
       const { roomId, eventId } = event.pdu;
@@ -234,12 +235,19 @@ export class Completion {
     return { ...event, verdict, code, reason, roots, isPartial, revisions: [...revisions, revision] };
   }
 
-  /** With a place where clients see it, when it is accepted only now. */
-  #placed(event: KnownEvent, room: Room): KnownEvent {
-    const was = this.#parts.known.get(event.pdu.eventId)?.verdict;
-    if (event.verdict !== 'accepted' || was === event.verdict) return event;
-    if (!this.#base.rewrites) return { ...event, timelineOrder: room.timelineFirst - 1 };
-    return withRoomState({ ...event, timelineOrder: this.#parts.numbers.place(event) }, room);
+  /** All of them; those that are accepted only now with a place where clients see them. */
+  #placed(room: Room): KnownEvent[] {
+    const { known, numbers } = this.#parts;
+    const all = [...this.#revised.all];
+    const isNew = (event: KnownEvent): boolean =>
+      event.verdict === 'accepted' && known.get(event.pdu.eventId)?.verdict !== 'accepted';
+    // History goes before what the room has, in its order.
+    let historyAt = room.timelineFirst - all.filter(isNew).length;
+    return all.map((event) => {
+      if (!isNew(event)) return event;
+      if (!this.#base.rewrites) return { ...event, timelineOrder: historyAt++ };
+      return withRoomState({ ...event, timelineOrder: numbers.place(event) }, room);
+    });
   }
 
   #rowsOf(event: KnownEvent, was: KnownEvent, room: Room): RevisedEvent {

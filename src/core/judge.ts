@@ -8,7 +8,7 @@ import type { EventId, RoomId } from '../event/ids.js';
 import type { Pdu } from '../event/pdu.js';
 import { equalBytes } from '../lib/bytes.js';
 import { type Check, checkByAuthEvents, checkByState, selectsSame } from '../room/checks.js';
-import { type EventLookup, isBackfilled, type KnownEvent } from '../room/graph/known-events.js';
+import type { EventLookup, KnownEvent } from '../room/graph/known-events.js';
 import { checkByPartialState } from '../room/partial-check.js';
 import type { Room } from '../room/graph/room.js';
 import type { Rooms } from '../room/graph/rooms.js';
@@ -287,11 +287,12 @@ export class Judge {
    * The judgement of an event with a place, once more, on a state that is known better than it was: the roots around
    * it, and every check but those that it was spared when it was new. Predecessors and their new roots are found in
    * the events that this judge knows.
+   * @param isHistory it has no say in what the room is now, nor has that in what becomes of it
    * @param givenState the state before it, where it is the one whose state was completed
    * @param room the room as it was when the event came
    * @throws ROOM_RESOLUTION_TOO_LARGE
    */
-  revise(event: KnownEvent, room: Room, givenState?: RootRef): StoredJudged {
+  revise(event: KnownEvent, room: Room, isHistory: boolean, givenState?: RootRef): StoredJudged {
     const { pdu } = event;
     const heads = this.#heads(pdu);
     const before =
@@ -302,7 +303,7 @@ export class Judge {
     const [refused] = failed(this.#checks(pdu, authEvents, room, unchanged));
     if (refused !== undefined) return rejected(refused, unchanged);
     const roots = { ...unchanged, after: room.states.put(before.root, pdu) };
-    const isNew = event.verdict === 'rejected' && !isBackfilled(event) && !isPartial;
+    const isNew = event.verdict === 'rejected' && !isHistory && !isPartial;
     if (event.verdict === 'soft_failed')
       return softFailedAgain(event, { ...roots, current: room.current().root });
     return isNew ? this.#accepted(pdu, room, roots) : accepted(roots);

@@ -300,6 +300,47 @@ for (const version of ['6', '10', '12']) {
   });
 }
 
+test('of history that was wrongly rejected each event gets a place of its own, in order', async () => {
+  const scene = await Scene.open('11');
+  const { alpha, gamma, delta, roomId } = scene;
+  const fork = scene.events.at(-1)?.eventId as EventId;
+  const first = await scene.send(alpha, message(ALICE, 'first'));
+  const said = [
+    await scene.send(delta, message(CAROL, 'one')),
+    await scene.send(delta, message(CAROL, 'two')),
+  ];
+  const ban = await alpha.send({ ...member(CAROL, 'ban', ALICE), prevEvents: [fork] });
+  const join = await scene.send(gamma, member(GINA, 'join'));
+  const engine = await scene.joined(join, scene.stateBefore(join), false);
+  await engine.receive(ban.json, { from: 'alpha.test', asOutlier: true });
+  const state = scene.stateBefore(first);
+  const carol = delta.current('m.room.member', CAROL)?.eventId;
+  const lie = [...state.filter((id) => id !== carol), ban.eventId];
+  const history = [first, ...said];
+  const verdicts = await engine.receiveHistory(
+    history.map(({ json }) => json),
+    {
+      roomId,
+      from: 'alpha.test',
+      givenStates: new Map([[first.eventId, lie]]),
+      partialStates: new Set([first.eventId]),
+    },
+  );
+  assert.equal(
+    verdicts.map(({ verdict }) => verdict),
+    ['accepted', 'rejected', 'rejected'],
+  );
+  const { revised } = await engine.completeState(first.eventId, state);
+  assert.is(revised.length, 2);
+  const shown = await timelineOf(engine, roomId);
+  assert.equal(
+    shown.filter((id) => said.some(({ eventId }) => eventId === id)),
+    said.map(({ eventId }) => eventId),
+  );
+  await checkSound(engine);
+  await scene.close(engine);
+});
+
 test('a state that does not allow the join is refused, and the room stays as it is', async () => {
   const scene = await Scene.open('10');
   const { alpha, gamma, roomId } = scene;
