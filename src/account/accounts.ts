@@ -27,6 +27,7 @@ import { PushRules } from './push-rules.js';
 import { Receipts } from './receipts.js';
 import { ToDevice } from './to-device.js';
 import { type IssuedTokens, Tokens } from './tokens.js';
+import { SentEvents } from './sent-events.js';
 import { Transactions } from './transactions.js';
 import { type User, Users } from './users.js';
 
@@ -84,6 +85,7 @@ export class Accounts {
   readonly receipts: Receipts;
   readonly aliases: Aliases;
   readonly directory: Directory;
+  readonly sentEvents: SentEvents;
   readonly transactions: Transactions;
   readonly memberships: Memberships;
   /** What users have to do with rooms that this server is not in. */
@@ -120,6 +122,7 @@ export class Accounts {
     const signatures = new KeySignatures(parts);
     this.deviceKeys = new DeviceKeys(parts, this.deviceLists, signatures);
     this.devices = new Devices(parts, this.deviceKeys);
+    this.sentEvents = new SentEvents(parts, this.devices);
     this.oneTimeKeys = new OneTimeKeys(parts);
     const { devices, deviceKeys, deviceLists } = this;
     this.crossSigning = new CrossSigning(parts, { devices, deviceKeys, deviceLists, signatures });

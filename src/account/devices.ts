@@ -1,6 +1,6 @@
 // A user's devices, and when each was last heard of.
 //
-//   !user/ID    stateroom.device / device id         { display_name? }
+//   !user/ID    stateroom.device / device id         { display_name?, began }
 //               stateroom.device_seen / device id    { ts, ip }
 //
 // Every request would change when a device was seen; it is written once in a while, so that reading costs
@@ -72,7 +72,14 @@ export class Devices {
 
   /** The record of a new device; none for one that is there: it keeps its name. */
   newRecords(userId: UserId, deviceId: string, displayName: string | undefined): readonly InternalRecord[] {
-    return this.get(userId, deviceId) === undefined ? [record(userId, deviceId, displayName)] : [];
+    const isNew = this.get(userId, deviceId) === undefined;
+    return isNew ? [record(userId, deviceId, displayName, this.#parts.now())] : [];
+  }
+
+  /** When the device logged in first: what tells it from an earlier one of the same id. Milliseconds since 1970. */
+  beganAt(userId: UserId, deviceId: string): number | undefined {
+    const content = this.#parts.engine.internal.get(userRoom(userId), DEVICE, deviceId);
+    return content === undefined ? undefined : numberOf(content, 'began');
   }
 
   /** Others see the name with the device's keys, so that its change is one of these. @throws ACCOUNT_DEVICE_UNKNOWN */
@@ -86,7 +93,7 @@ export class Devices {
     }
     if (device.displayName === displayName) return;
     await this.#parts.engine.internal.write([
-      record(userId, deviceId, displayName),
+      record(userId, deviceId, displayName, this.beganAt(userId, deviceId)),
       ...this.#deviceKeys.changedRecords(userId, deviceId),
     ]);
   }
@@ -133,7 +140,15 @@ export class Devices {
   }
 }
 
-function record(userId: UserId, deviceId: string, displayName: string | undefined): InternalRecord {
-  const content = displayName === undefined ? {} : { display_name: displayName };
+function record(
+  userId: UserId,
+  deviceId: string,
+  displayName: string | undefined,
+  began: number | undefined,
+): InternalRecord {
+  const content = {
+    ...(displayName === undefined ? {} : { display_name: displayName }),
+    ...(began === undefined ? {} : { began }),
+  };
   return { roomId: userRoom(userId), type: DEVICE, stateKey: deviceId, content };
 }

@@ -1,4 +1,5 @@
-// Transaction ids: a request sent twice is done once, across restarts too.
+// Transaction ids of requests that make no event of a room: sent twice, they are done once, across restarts too.
+// Those of events that are sent are stored with the event, see `sent-events.ts`.
 //
 //   !user/ID    stateroom.txn / device, slot    { n, endpoint, txn_id, answer }
 //
@@ -43,8 +44,6 @@ interface Recent {
   underWay: number;
   readonly slots: (Done | undefined)[];
   readonly byKey: Map<string, Done>;
-  /** Those of events under way too: a sync may show an event before its sender is answered. */
-  readonly txnIdOfEvent: Map<string, string>;
 }
 
 export class Transactions {
@@ -87,29 +86,18 @@ export class Transactions {
     run: (record: (answer: JsonObject) => readonly InternalRecord[]) => Promise<JsonObject>,
   ): Promise<JsonObject> {
     let n: number | undefined;
-    let eventId: string | undefined;
     recent.underWay++;
     try {
       const answer = await run((made) => {
         n = recent.count++;
-        eventId = textOf(made, 'event_id');
-        if (eventId !== undefined) recent.txnIdOfEvent.set(eventId, txnId);
         const content = { n, endpoint, txn_id: txnId, answer: made };
         return [{ roomId: userRoom(userId), type: TXN, stateKey: slotKey(deviceId, n), content }];
       });
       if (n !== undefined) keep(recent, { n, key: joinKey(endpoint, txnId), answer });
       return answer;
-    } catch (error) {
-      if (eventId !== undefined) recent.txnIdOfEvent.delete(eventId);
-      throw error;
     } finally {
       recent.underWay--;
     }
-  }
-
-  /** The transaction id with which a device sent an event, as long as it is remembered. */
-  txnIdOf(userId: UserId, deviceId: string, eventId: string): string | undefined {
-    return this.#recentOf(userId, deviceId).txnIdOfEvent.get(eventId);
   }
 
   readonly removalRecords = (userId: UserId, deviceId: string): readonly InternalRecord[] => {
@@ -148,7 +136,6 @@ export class Transactions {
       underWay: 0,
       slots: [],
       byKey: new Map(),
-      txnIdOfEvent: new Map(),
     };
     for (const { stateKey, content } of this.#parts.engine.internal.entries(userRoom(userId), TXN)) {
       const [device] = splitKey(stateKey);
@@ -161,8 +148,6 @@ export class Transactions {
       if (device !== deviceId || n === undefined || endpoint === undefined || txnId === undefined) continue;
       if (!isObject(answer)) continue;
       keep(recent, { n, key: joinKey(endpoint, txnId), answer });
-      const eventId = textOf(answer, 'event_id');
-      if (eventId !== undefined) recent.txnIdOfEvent.set(eventId, txnId);
       recent.count = Math.max(recent.count, n + 1);
     }
     return recent;
@@ -174,14 +159,10 @@ function slotKey(deviceId: string, n: number): string {
 }
 
 /** Puts what was done into its slot; what had it is forgotten. */
-function keep({ slots, byKey, txnIdOfEvent }: Recent, done: Done): void {
+function keep({ slots, byKey }: Recent, done: Done): void {
   const slot = done.n % KEPT_PER_DEVICE;
   const replaced = slots[slot];
-  if (replaced !== undefined) {
-    byKey.delete(replaced.key);
-    const eventId = textOf(replaced.answer, 'event_id');
-    if (eventId !== undefined) txnIdOfEvent.delete(eventId);
-  }
+  if (replaced !== undefined) byKey.delete(replaced.key);
   slots[slot] = done;
   byKey.set(done.key, done);
 }

@@ -149,12 +149,12 @@ function replacedBy(
 
 function unsignedOf(home: Homeserver, event: KnownEvent, serving: Serving): Record<string, JsonValue> {
   const { userId, deviceId } = serving.requester;
-  const unsigned: Record<string, JsonValue> = { age: home.now() - event.pdu.originServerTs };
+  const { pdu, transaction } = event;
+  const unsigned: Record<string, JsonValue> = { age: home.now() - pdu.originServerTs };
   if (serving.detail === 'state') return unsigned;
   unsigned['membership'] = serving.viewer.membershipAt(event);
-  if (event.pdu.sender === userId) {
-    const txnId = home.accounts.transactions.txnIdOf(userId, deviceId, event.pdu.eventId);
-    if (txnId !== undefined) unsigned['transaction_id'] = txnId;
+  if (transaction?.deviceId === deviceId && pdu.sender === userId) {
+    unsigned['transaction_id'] = transaction.txnId;
   }
   return unsigned;
 }

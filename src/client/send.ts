@@ -1,14 +1,13 @@
 // Sending an event of a local user into a room, once per transaction id.
 //
-// The transaction's record is committed with the event, so that a client that asks again, after a crash too,
-// gets the same event and not another.
+// The transaction is committed with the event, so that a client that asks again, after a crash too, gets the same
+// event and not another.
 //
 // Source: client-server API, "Sending events to a room", "Transaction identifiers".
 
 import type { LocalTemplate } from '../engine/local-events.js';
 import type { EventId } from '../event/ids.js';
 import { type JsonObject, own } from '../event/json.js';
-import type { Pdu } from '../event/pdu.js';
 import { StateroomError } from '../lib/errors.js';
 import { forbidden, invalidParam, MatrixError } from './errors.js';
 import type { Homeserver } from './homeserver.js';
@@ -46,12 +45,11 @@ export async function sendEvent(
     const { eventId } = await committed(() => home.engine.send(roomId, template));
     return { event_id: eventId };
   }
-  const answer = await home.accounts.transactions.once({ userId, deviceId, ...onceOnly }, async (record) => {
-    const alongside = (event: Pdu) => record({ event_id: event.eventId });
-    const { eventId } = await committed(() => home.engine.send(roomId, template, { alongside }));
-    return { event_id: eventId };
+  const sent = await home.accounts.sentEvents.once({ userId, deviceId, ...onceOnly }, async (transaction) => {
+    const { eventId } = await committed(() => home.engine.send(roomId, template, { transaction }));
+    return eventId;
   });
-  return { event_id: own(answer, 'event_id') as EventId };
+  return { event_id: sent };
 }
 
 /** The event, or the refusal as a client is told it. */

@@ -17,6 +17,7 @@ import type { KnownEvents } from '../room/graph/known-events.js';
 import type { Rooms } from '../room/graph/rooms.js';
 import type { StateResolver, TraceRecord } from '../room/graph/state-resolver.js';
 import type { GroupEvent } from '../store/commit-group.js';
+import type { ClientTransaction } from '../store/records.js';
 import type { Store } from '../store/store.js';
 import type { StateTree } from '../tree/tree.js';
 import { address, type Incoming } from './conform.js';
@@ -76,11 +77,12 @@ const UNWRITTEN_MAX = 1_024;
 /** Makes a local event when its turn in the room's lane has come. */
 export type BuildLocal = () => LocalEvent;
 
-/** An event of this server, and records of its own that land with it or not at all. */
+/** An event of this server. */
 export interface LocalEvent {
   readonly pdu: Pdu;
   readonly bytes: Uint8Array;
-  readonly alongside?: readonly InternalRecord[];
+  /** The request of a client that made it: stored with it or not at all. */
+  readonly transaction?: ClientTransaction | undefined;
 }
 
 /** What comes along a lane. */
@@ -445,7 +447,7 @@ export class Core {
     }
   }
 
-  #takeLocal({ pdu, bytes, alongside = [] }: LocalEvent, settle: Settle): void {
+  #takeLocal({ pdu, bytes, transaction }: LocalEvent, settle: Settle): void {
     const event = {
       pdu,
       bytes,
@@ -454,10 +456,9 @@ export class Core {
       receivedAt: this.#now(),
       asOutlier: false,
       givenState: undefined,
+      transaction,
     };
-    if (observed(this.#observer, 'judge', () => this.#decider.decideLocal(event, settle))) {
-      this.#writeAlongside(alongside);
-    }
+    observed(this.#observer, 'judge', () => this.#decider.decideLocal(event, settle));
   }
 
   /** What is submitted in one turn goes into one commit group: the event and its records land together. */

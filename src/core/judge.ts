@@ -16,7 +16,7 @@ import type { ResolvedState, StateResolver } from '../room/graph/state-resolver.
 import { ResolutionTooLargeError } from '../room/resolution/errors.js';
 import { keyOf } from '../room/resolution/keys.js';
 import type { StateUpdate } from '../room/state/room-states.js';
-import type { RootsRow, StoredVerdict } from '../store/records.js';
+import type { ClientTransaction, RootsRow, StoredVerdict } from '../store/records.js';
 import { EMPTY_ROOT } from '../tree/tree.js';
 import type { RootRef } from '../tree/types.js';
 import { VERDICT_CODES, type VerdictCode } from './outcome.js';
@@ -46,6 +46,8 @@ export interface VerifiedEvent {
   readonly servers?: readonly string[];
   /** What is known of events of the given state without reading them: keys and values to put. */
   readonly givenEntries?: ReadonlyMap<EventId, StateUpdate>;
+  /** The request of a client of ours that made it. */
+  readonly transaction?: ClientTransaction | undefined;
   /** What is known of it as an outlier, where it is one that gets its place. */
   readonly outlier?: KnownEvent;
 }

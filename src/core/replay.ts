@@ -153,6 +153,7 @@ export class Replay {
       backfilled: isBackfilled(row),
       rewrites: row.rewrites === true,
       isPartial: row.isPartial && given !== undefined,
+      transaction: row.transaction,
       ...(isBackfilled(row) ? { timelineOrder: row.timelineOrder } : {}),
       ...(outlier === undefined ? {} : { outlier }),
     };

@@ -34,6 +34,7 @@ import type { HorizonLimits, WaitingEvent } from '../room/graph/horizon.js';
 import type { TraceRecord } from '../room/graph/state-resolver.js';
 import { positionOf } from '../room/state/key.js';
 import type { StateChange } from '../room/resolution/contract.js';
+import type { ClientTransaction } from '../store/records.js';
 import { Store } from '../store/store.js';
 import { NodeCache } from '../tree/cache.js';
 import { StateTree } from '../tree/tree.js';
@@ -98,10 +99,10 @@ export interface ReceiveOptions {
   readonly alongside?: readonly InternalRecord[];
 }
 
-/** What lands with an event. */
+/** What is stored with an event that is sent. */
 export interface SendOptions {
-  /** Records in internal rooms that are written with the event, or not at all: its transaction id. */
-  readonly alongside?: (event: Pdu) => readonly InternalRecord[];
+  /** The request of a client that asks for it; see `eventOfTransaction`. */
+  readonly transaction?: ClientTransaction;
 }
 
 const NODE_CACHE_BYTES = 32 * 1024 * 1024;
@@ -279,8 +280,13 @@ export class Engine {
     return this.#create(
       roomId as RoomId,
       () => buildLocalEvent(this.core, roomId as RoomId, template, { serverName, key, now: this.#now() }),
-      options.alongside,
+      options.transaction,
     );
+  }
+
+  /** The event that a client's request made, when it is on disk. @param key as it was sent with, 16 bytes */
+  eventOfTransaction(key: Uint8Array): EventId | undefined {
+    return this.store.eventOfTransaction(key);
   }
 
   /** This server's own records in internal rooms: written in groups, readable at once. */
@@ -315,15 +321,11 @@ export class Engine {
     );
   }
 
-  async #create(
-    roomId: RoomId | undefined,
-    build: () => Pdu,
-    alongside: SendOptions['alongside'] = () => [],
-  ): Promise<Pdu> {
+  async #create(roomId: RoomId | undefined, build: () => Pdu, transaction?: ClientTransaction): Promise<Pdu> {
     let built: Pdu | undefined;
     const verdict = await this.core.create(roomId, () => {
       built = build();
-      return { pdu: built, bytes: utf8(canonicalJson(built.json, built.rules)), alongside: alongside(built) };
+      return { pdu: built, bytes: utf8(canonicalJson(built.json, built.rules)), transaction };
     });
     if (verdict.verdict === 'accepted' && built !== undefined) return built;
     const rule = verdict.rule === undefined ? '' : ` (rule ${verdict.rule})`;

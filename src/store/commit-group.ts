@@ -19,6 +19,7 @@ import {
   rootsKey,
   timelineKey,
   traceKey,
+  transactionKey,
   versionKey,
 } from './keys.js';
 import {
@@ -168,6 +169,7 @@ export function putEvent(event: GroupEvent, put: (key: Buffer, value: Buffer) =>
   if (event.timelineOrder !== undefined) {
     put(timelineKey(event.roomNumber, event.timelineOrder), encodeNumber(seq));
   }
+  if (row.transaction !== undefined) put(transactionKey(row.transaction.key), encodeNumber(seq));
   // An event that was an outlier has these rows already, under the seq that it had as such.
   if (row.outlierSeq !== undefined) return;
   for (const id of event.prevEvents) put(edgeKey(id, 'prev', seq), NOTHING);

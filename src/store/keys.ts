@@ -13,6 +13,7 @@
 // | `chains`   | a      | seq                                        | auth events, and who cited them before |
 // | `cited`    | c      | seq                                        | seq of the newest state event citing it |
 // | `versions` | v      | room number, type, state_key, seq          | nothing                             |
+// | `transactions` | k  | key of a client's request                  | seq of the event that it made       |
 // | `traces`   | x      | trace id                                   | a resolution's record               |
 // | `given`    | b      | seq                                        | the state before, as its giver said |
 // | `queues`   | q      | name, position                             | a queued row                        |
@@ -37,6 +38,7 @@ export const KEYSPACES = {
   chains: 0x61,
   cited: 0x63,
   versions: 0x76,
+  transactions: 0x6b,
   traces: 0x78,
   given: 0x62,
   queues: 0x71,
@@ -104,6 +106,14 @@ export const idKey = (eventId: string): Buffer => named('ids', eventId);
 export const roomKey = (roomId: string): Buffer => named('rooms', roomId);
 export const traceKey = (traceId: string): Buffer => named('traces', traceId);
 export const metaKey = (name: string): Buffer => named('meta', name);
+
+/** @param key 16 bytes; see `ClientTransaction` */
+export function transactionKey(key: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(1 + key.length);
+  bytes[0] = KEYSPACES.transactions;
+  bytes.set(key, 1);
+  return bytes;
+}
 
 /** The number at the end of a key of a numbered keyspace. */
 export function numberOfKey(key: Uint8Array): number {

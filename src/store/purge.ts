@@ -127,8 +127,10 @@ class Purge {
   }
 
   async #purgeBySeq(): Promise<void> {
-    for await (const [key, value] of this.#frozen.rows(keyspaceRange('ids'))) {
-      if (this.#has(readable(() => decodeNumber(value)) ?? 0)) await this.#purge(key);
+    for (const keyspace of ['ids', 'transactions'] as const) {
+      for await (const [key, value] of this.#frozen.rows(keyspaceRange(keyspace))) {
+        if (this.#has(readable(() => decodeNumber(value)) ?? 0)) await this.#purge(key);
+      }
     }
     for (const keyOf of [givenKey, rootsKey, chainKey, citedKey]) {
       for (const seq of this.#all())

@@ -45,6 +45,17 @@ export interface EventRow {
   readonly timelineOrder?: number;
   /** What was said of it before, oldest first, where the completion of a state changed the verdict. */
   readonly revisions?: readonly Revision[];
+  /** The request of a client of ours that made it. */
+  readonly transaction?: ClientTransaction;
+}
+
+/** A client's request that made an event: it takes effect once, however often it is made. */
+export interface ClientTransaction {
+  readonly deviceId: string;
+  /** As the client chose it. */
+  readonly txnId: string;
+  /** 16 bytes that stand for the user, the device, the endpoint and the transaction id. */
+  readonly key: Uint8Array;
 }
 
 /** A verdict that was revised when the state it rested on was completed. */
@@ -141,7 +152,8 @@ const REWRITES = 16;
 /** Fields of an event's row; those for few events come after them. */
 const EVENT_FIELDS = 10;
 const EVENT_FIELDS_PLACED = 12;
-const EVENT_FIELDS_MAX = 13;
+const EVENT_FIELDS_REVISED = 13;
+const EVENT_FIELDS_MAX = 14;
 
 type RootTuple = [Uint8Array, number, number, number, number];
 
@@ -195,8 +207,11 @@ type EventTuple = [
   pdu: Uint8Array,
   outlierSeq?: number | null,
   timelineOrder?: number | null,
-  revisions?: RevisionTuple[],
+  revisions?: RevisionTuple[] | null,
+  transaction?: TransactionTuple,
 ];
+
+type TransactionTuple = [deviceId: string, txnId: string, key: Uint8Array];
 
 type RevisionTuple = [verdict: number, code: string, reason: string, revisedAt: number];
 
@@ -207,12 +222,6 @@ export function encodeEvent(row: EventRow): Buffer {
     (row.isRedacted ? REDACTED : 0) |
     (row.hasGivenState ? GIVEN_STATE : 0) |
     (row.rewrites === true ? REWRITES : 0);
-  const { outlierSeq, timelineOrder, revisions } = row;
-  const isPlain = outlierSeq === undefined && timelineOrder === undefined && revisions === undefined;
-  const place = isPlain ? [] : [outlierSeq ?? null, timelineOrder ?? null];
-  const revised = revisions?.map((revision): RevisionTuple => {
-    return [VERDICTS.indexOf(revision.verdict), revision.code, revision.reason, revision.revisedAt];
-  });
   return pack([
     row.roomId,
     row.roomVersion,
@@ -224,15 +233,29 @@ export function encodeEvent(row: EventRow): Buffer {
     row.receivedFrom,
     row.receivedAt,
     row.bytes,
-    ...place,
-    ...(revised === undefined ? [] : [revised]),
+    ...rareFields(row),
   ]);
 }
 
+/** What few events have: as many fields as are needed, null for what is not there. */
+function rareFields({ outlierSeq, timelineOrder, revisions, transaction }: EventRow): unknown[] {
+  const place = [outlierSeq ?? null, timelineOrder ?? null];
+  const revised = revisions?.map((revision): RevisionTuple => {
+    return [VERDICTS.indexOf(revision.verdict), revision.code, revision.reason, revision.revisedAt];
+  });
+  if (transaction !== undefined) {
+    const { deviceId, txnId, key } = transaction;
+    return [...place, revised ?? null, [deviceId, txnId, key]];
+  }
+  if (revised !== undefined) return [...place, revised];
+  return outlierSeq === undefined && timelineOrder === undefined ? [] : place;
+}
+
 export function decodeEvent(bytes: Uint8Array): EventRow {
-  const row = tuple<EventTuple>(bytes, EVENT_FIELDS, 'event', EVENT_FIELDS_PLACED, EVENT_FIELDS_MAX);
+  const lengths = [EVENT_FIELDS_PLACED, EVENT_FIELDS_REVISED, EVENT_FIELDS_MAX];
+  const row = tuple<EventTuple>(bytes, EVENT_FIELDS, 'event', ...lengths);
   const [roomId, roomVersion, eventId, verdict, code, reason, flags, receivedFrom, receivedAt, pdu] = row;
-  const [, , , , , , , , , , outlierSeq, timelineOrder, revisions] = row;
+  const [, , , , , , , , , , outlierSeq, timelineOrder, revisions, transaction] = row;
   return {
     roomId,
     roomVersion,
@@ -250,12 +273,17 @@ export function decodeEvent(bytes: Uint8Array): EventRow {
     bytes: pdu,
     ...(typeof outlierSeq === 'number' ? { outlierSeq } : {}),
     ...(typeof timelineOrder === 'number' ? { timelineOrder } : {}),
-    ...(revisions === undefined ? {} : { revisions: revisions.map(revisionOf) }),
+    ...(Array.isArray(revisions) ? { revisions: revisions.map(revisionOf) } : {}),
+    ...(transaction === undefined ? {} : { transaction: transactionOf(transaction) }),
   };
 }
 
 function revisionOf([verdict, code, reason, revisedAt]: RevisionTuple): Revision {
   return { verdict: verdictAt(verdict), code, reason, revisedAt };
+}
+
+function transactionOf([deviceId, txnId, key]: TransactionTuple): ClientTransaction {
+  return { deviceId, txnId, key };
 }
 
 function verdictAt(index: number): StoredVerdict {

@@ -32,6 +32,7 @@ import {
   rootsKey,
   timelineRange,
   traceKey,
+  transactionKey,
   versionRange,
 } from './keys.js';
 import {
@@ -52,10 +53,10 @@ import {
   type RootsRow,
 } from './records.js';
 import { RedactedIndex } from './redacted-index.js';
-import { addRedactedRows, SCHEMA_WITHOUT_PARTIAL, SCHEMA_WITHOUT_REDACTED } from './upgrade.js';
+import { addRedactedRows, SCHEMA_WITHOUT_REDACTED, SCHEMAS_WITH_SAME_ROWS } from './upgrade.js';
 
 /** The schema this code reads and writes. Raised when a keyspace or a value changes shape. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 const SCHEMA_KEY = 'schema';
 const WORK_KEY = 'work';
@@ -117,7 +118,7 @@ export class Store {
   async #checkSchema(mayWrite: boolean): Promise<void> {
     const found = this.meta<number>(SCHEMA_KEY);
     if (found === SCHEMA_VERSION) return;
-    if (found === SCHEMA_WITHOUT_REDACTED || found === SCHEMA_WITHOUT_PARTIAL) {
+    if (found === SCHEMA_WITHOUT_REDACTED || SCHEMAS_WITH_SAME_ROWS.includes(found ?? 0)) {
       if (found === SCHEMA_WITHOUT_REDACTED) await addRedactedRows(this);
       await this.writeMeta(SCHEMA_KEY, SCHEMA_VERSION);
       return;
@@ -184,6 +185,12 @@ export class Store {
   citedBy(seq: number): number | undefined {
     const bytes = this.database.getSync(citedKey(seq));
     return bytes === undefined ? undefined : decodeNumber(bytes);
+  }
+
+  /** The event that a client's request made; see `ClientTransaction`. */
+  eventOfTransaction(key: Uint8Array): EventId | undefined {
+    const bytes = this.database.getSync(transactionKey(key));
+    return bytes === undefined ? undefined : this.event(decodeNumber(bytes))?.eventId;
   }
 
   /** A room in which something has its place: one of which nothing but outliers is known is not shown. */

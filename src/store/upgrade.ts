@@ -14,8 +14,11 @@ export interface UpgradedStore {
 /** The schema before the rows in `redacted`. */
 export const SCHEMA_WITHOUT_REDACTED = 1;
 
-/** The schema before rows could say that a state is incomplete, or a verdict revised: none of its rows changes. */
-export const SCHEMA_WITHOUT_PARTIAL = 2;
+/**
+ * Schemas whose rows all are rows of today's: before rows could say that a state is incomplete, or a verdict revised;
+ * before they could say which request made an event.
+ */
+export const SCHEMAS_WITH_SAME_ROWS: readonly number[] = [2, 3];
 
 const BATCH_ROWS = 1_000;
 

@@ -21,6 +21,7 @@ import {
   roomKey,
   rootsKey,
   timelineKey,
+  transactionKey,
   traceKey,
   versionKey,
 } from '../../src/store/keys.js';
@@ -89,6 +90,12 @@ const DAMAGES: readonly Damage[] = [
     code: 'INDEX_ROW_SUPERFLUOUS',
     keyspace: 'timeline',
     damage: (store) => store.database.put(timelineKey(1, 5_000), encodeNumber(5)),
+  },
+  {
+    what: 'a request that made no event',
+    code: 'INDEX_ROW_SUPERFLUOUS',
+    keyspace: 'transactions',
+    damage: (store) => store.database.put(transactionKey(new Uint8Array(16)), encodeNumber(5)),
   },
   {
     what: 'an edge that follows from nothing',

@@ -28,6 +28,7 @@ import {
   timelineKey,
   timelineRange,
   traceKey,
+  transactionKey,
   versionKey,
   versionRange,
 } from '../../src/store/keys.js';
@@ -54,6 +55,9 @@ const anyKey: fc.Arbitrary<readonly [string, Buffer]> = fc.oneof(
   number.map((n) => [`nodes ${n}`, nodesKey(n)] as const),
   number.map((n) => [`chain ${n}`, chainKey(n)] as const),
   number.map((n) => [`cited ${n}`, citedKey(n)] as const),
+  fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .map((key) => [`transaction ${key.join()}`, transactionKey(key)] as const),
   name.map((text) => [JSON.stringify(['id', text]), idKey(text)] as const),
   name.map((text) => [JSON.stringify(['room', text]), roomKey(text)] as const),
   name.map((text) => [JSON.stringify(['trace', text]), traceKey(text)] as const),

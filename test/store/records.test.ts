@@ -58,6 +58,15 @@ const eventRow: fc.Arbitrary<EventRow> = fc.record(
     rewrites: fc.constant(true as const),
     outlierSeq: number,
     timelineOrder: number.map((order) => -1 - order),
+    revisions: fc.array(
+      fc.record({
+        verdict: fc.constantFrom('accepted', 'soft_failed', 'rejected'),
+        code: text,
+        reason: text,
+        revisedAt: number,
+      }),
+    ),
+    transaction: fc.record({ deviceId: text, txnId: text, key: bytes }),
   },
   {
     requiredKeys: [

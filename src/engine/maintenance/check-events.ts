@@ -35,8 +35,12 @@ const OF_EVENTS = [
   'timeline',
   'edges',
   'versions',
+  'transactions',
   'given',
 ] as const satisfies Keyspace[];
+
+/** Of these the value is the seq. */
+const NAMED_BY_VALUE: ReadonlySet<Keyspace> = new Set(['ids', 'timeline', 'transactions']);
 
 const KEYSPACE_OF = new Map(Object.entries(KEYSPACES).map(([name, prefix]) => [prefix as number, name]));
 const PROGRESS_EVENTS = 1_000;
@@ -304,8 +308,7 @@ export class EventCheck implements Citations {
 
   async #nameSuperfluous(keyspace: (typeof OF_EVENTS)[number]): Promise<void> {
     for await (const [key, value] of this.#rows.frozen.rows(keyspaceRange(keyspace))) {
-      const isNamedByValue = keyspace === 'ids' || keyspace === 'timeline';
-      const seq = isNamedByValue ? readable(() => decodeNumber(value)) : numberOfKey(key);
+      const seq = NAMED_BY_VALUE.has(keyspace) ? readable(() => decodeNumber(value)) : numberOfKey(key);
       if (seq === undefined || !this.#asksFor(seq, key)) this.#superfluous(keyspace, seq);
     }
   }

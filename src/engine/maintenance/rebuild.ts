@@ -49,6 +49,7 @@ export const INDEXES = [
   'chains',
   'cited',
   'versions',
+  'transactions',
   'traces',
 ] as const satisfies readonly Keyspace[];
 

@@ -13,7 +13,14 @@ import { redact } from '../../event/redact.js';
 import { storedRulesOf } from '../../event/rules.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import { StoreCorruptError } from '../../store/errors.js';
-import type { ChainRow, EventRow, Revision, RootsRow, StoredVerdict } from '../../store/records.js';
+import type {
+  ChainRow,
+  ClientTransaction,
+  EventRow,
+  Revision,
+  RootsRow,
+  StoredVerdict,
+} from '../../store/records.js';
 import type { Store } from '../../store/store.js';
 import type { EventGraph } from '../resolution/contract.js';
 import { MEMBER_TYPE } from '../state/key.js';
@@ -41,6 +48,8 @@ export interface KnownEvent {
   readonly timelineOrder: number | undefined;
   /** Verdicts that a completed state changed, oldest first. */
   readonly revisions: readonly Revision[];
+  /** The request of a client of ours that made it. */
+  readonly transaction: ClientTransaction | undefined;
   readonly receivedFrom: string;
   readonly receivedAt: number;
   /** Undefined for outliers. */
@@ -337,6 +346,7 @@ export function knownEventOf(seq: number, row: EventRow, roots: RootsRow | undef
     rewrites: row.rewrites === true,
     timelineOrder: row.timelineOrder,
     revisions: row.revisions ?? NONE,
+    transaction: row.transaction,
     receivedFrom: row.receivedFrom,
     receivedAt: row.receivedAt,
     roots,

@@ -1,6 +1,7 @@
 // What tests of the store's maintenance share: stores full of fixture rooms, and their whole content as text.
 
 import { type Engine, type EngineOptions, openEngine } from '../../../src/engine/engine.js';
+import { createSigningKey } from '../../../src/event/signing.js';
 import { KEYSPACES } from '../../../src/store/keys.js';
 import { Store } from '../../../src/store/store.js';
 import { loadRoom, type RoomName } from '../../fixtures.js';
@@ -34,11 +35,35 @@ export async function filledEngine(
   return engine;
 }
 
-/** A store in memory with fixture rooms and no engine on it. */
-export async function filledStore(names: readonly RoomName[] = VARIED_ROOMS): Promise<Store> {
-  const engine = await filledEngine(names);
+/**
+ * A store in memory with fixture rooms and no engine on it.
+ * @param sends is there a room of this server too, in which clients sent something?
+ */
+export async function filledStore(
+  names: readonly RoomName[] = VARIED_ROOMS,
+  { sends = false } = {},
+): Promise<Store> {
+  const signingKey = createSigningKey('ed25519:1', new Uint8Array(32).fill(1));
+  const engine = await filledEngine(names, sends ? { serverName: 'example.org', signingKey } : {});
+  if (sends) await sendMessages(engine);
   await engine.core.close();
   return engine.store;
+}
+
+async function sendMessages(engine: Engine): Promise<void> {
+  const sender = '@alice:example.org';
+  const { roomId } = await engine.createRoom(sender);
+  await engine.send(roomId, {
+    type: 'm.room.member',
+    sender,
+    stateKey: sender,
+    content: { membership: 'join' },
+  });
+  for (const [i, txnId] of ['one', 'two'].entries()) {
+    const transaction = { deviceId: 'PHONE', txnId, key: new Uint8Array(16).fill(i + 1) };
+    const content = { msgtype: 'm.text', body: txnId };
+    await engine.send(roomId, { type: 'm.room.message', sender, content }, { transaction });
+  }
 }
 
 const NAMES = new Map(Object.entries(KEYSPACES).map(([name, prefix]) => [prefix as number, name]));
