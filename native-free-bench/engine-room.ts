@@ -45,6 +45,7 @@ const UNSIGNED: SigningKey = {
   keyId: 'ed25519:none',
   publicKey: new Uint8Array(32),
   sign: () => new Uint8Array(64),
+  signAsync: () => Promise.resolve(new Uint8Array(64)),
 };
 /** This many members talk and change; the rest are there. */
 const ACTIVE_MAX = 50;

@@ -81,6 +81,8 @@ export type BuildLocal = () => LocalEvent;
 export interface LocalEvent {
   readonly pdu: Pdu;
   readonly bytes: Uint8Array;
+  /** Resolves when `bytes` are whole, where its signature is still being made. */
+  readonly signed?: Promise<void>;
   /** The request of a client that made it: stored with it or not at all. */
   readonly transaction?: ClientTransaction | undefined;
 }
@@ -413,11 +415,17 @@ export class Core {
     if (existing !== undefined) return existing;
     const lane: Lane<Arrival> = new Lane<Arrival>({
       take: (arrival) => this.#take(arrival),
-      ready: () => (this.writer.pending < UNWRITTEN_MAX ? undefined : this.writer.taken()),
+      ready: (arrival) => this.#ready(arrival),
       idle: () => void this.#lanes.delete(name),
     });
     this.#lanes.set(name, lane);
     return lane;
+  }
+
+  /** Lanes wait while the writer is behind; and work on the whole room finds the events of it whole. */
+  #ready({ kind }: Arrival): Promise<unknown> | undefined {
+    if (this.writer.pending >= UNWRITTEN_MAX) return this.writer.taken();
+    return kind === 'turn' ? this.writer.signing() : undefined;
   }
 
   /** An arrival's turn has come. */
@@ -447,7 +455,7 @@ export class Core {
     }
   }
 
-  #takeLocal({ pdu, bytes, transaction }: LocalEvent, settle: Settle): void {
+  #takeLocal({ pdu, bytes, signed, transaction }: LocalEvent, settle: Settle): void {
     const event = {
       pdu,
       bytes,
@@ -456,6 +464,7 @@ export class Core {
       receivedAt: this.#now(),
       asOutlier: false,
       givenState: undefined,
+      signed,
       transaction,
     };
     observed(this.#observer, 'judge', () => this.#decider.decideLocal(event, settle));

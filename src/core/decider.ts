@@ -280,6 +280,7 @@ export class Decider {
       stored: { known: placed, row: groupEvent(placed, event.bytes, room.number, chain, given) },
       room,
       queues,
+      ...(event.signed === undefined ? {} : { signed: event.signed }),
       settle: settling({ ...verdict, seq, ...(rule === undefined ? {} : { rule }) }, settle),
     });
     if (!placed.isOutlier) this.recording.get(pdu.roomId)?.push({ seq, bytes: event.bytes });

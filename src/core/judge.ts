@@ -46,6 +46,8 @@ export interface VerifiedEvent {
   readonly servers?: readonly string[];
   /** What is known of events of the given state without reading them: keys and values to put. */
   readonly givenEntries?: ReadonlyMap<EventId, StateUpdate>;
+  /** Resolves when `bytes` are whole, where its signature is still being made. */
+  readonly signed?: Promise<void> | undefined;
   /** The request of a client of ours that made it. */
   readonly transaction?: ClientTransaction | undefined;
   /** What is known of it as an outlier, where it is one that gets its place. */

@@ -7,8 +7,8 @@
 export interface LaneActions<Arrival> {
   /** Takes the next arrival; must not throw for what an event holds. */
   readonly take: (arrival: Arrival) => void;
-  /** A promise to wait for before taking more, while the writer is behind. */
-  readonly ready: () => Promise<void> | undefined;
+  /** A promise to wait for before this one is taken. */
+  readonly ready: (arrival: Arrival) => Promise<unknown> | undefined;
   /** Nothing is left. */
   readonly idle: () => void;
 }
@@ -57,7 +57,7 @@ export class Lane<Arrival> {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       try {
         const arrival = next.arrival instanceof Promise ? await next.arrival : next.arrival;
-        const ready = this.#actions.ready();
+        const ready = this.#actions.ready(arrival);
         if (ready !== undefined) await ready;
         this.#actions.take(arrival);
       } catch (error) {

@@ -35,12 +35,14 @@ export interface Decision {
   readonly collected?: CollectedEvents;
   /** Events of the room that are known better with it. */
   readonly revised?: readonly RevisedEvent[];
+  /** Resolves when the bytes of the event are whole; its group is written then. */
+  readonly signed?: Promise<void>;
   /** Called once it is committed, or with the error that prevented it. */
   readonly settle: (error?: unknown) => void;
 }
 
 /** What a decision changes beside an event. */
-export type WithoutEvent = Partial<Omit<Decision, 'stored' | 'settle'>>;
+export type WithoutEvent = Partial<Omit<Decision, 'stored' | 'signed' | 'settle'>>;
 
 /** An event whose roots, and perhaps verdict, change because the state it rested on was completed. */
 export interface RevisedEvent {
@@ -81,6 +83,8 @@ export class Writer {
   #running: Promise<void> | undefined;
   #failure: Error | undefined;
   #onTaken: (() => void)[] = [];
+  /** Signatures that are being made of events handed over. */
+  readonly #unsigned = new Set<Promise<void>>();
   /** Commit groups written, and events in them. */
   readonly stats = { groups: 0, events: 0, groupEventsMax: 0 };
 
@@ -153,6 +157,7 @@ export class Writer {
       return;
     }
     this.#decisions.push(decision);
+    if (decision.signed !== undefined) this.#awaitSignature(decision.signed);
     this.#running ??= this.#run();
   }
 
@@ -172,6 +177,11 @@ export class Writer {
     });
   }
 
+  /** A promise of the signatures that are being made of events handed over, where there are any. */
+  signing(): Promise<unknown> | undefined {
+    return this.#unsigned.size === 0 ? undefined : Promise.allSettled(this.#unsigned);
+  }
+
   /** Resolves when nothing is left to write. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
@@ -189,6 +199,12 @@ export class Writer {
     this.#running = undefined;
   }
 
+  #awaitSignature(signed: Promise<void>): void {
+    const made = (): void => void this.#unsigned.delete(signed);
+    this.#unsigned.add(signed);
+    signed.then(made, made);
+  }
+
   #take(): Decision[] {
     for (const taken of this.#onTaken.splice(0)) taken();
     return this.#decisions.splice(0);
@@ -200,6 +216,7 @@ export class Writer {
     const start = performance.now();
     try {
       group = this.#group(decisions, drafts);
+      for (const { signed } of decisions) if (signed !== undefined) await signed;
       await this.#store.write(group);
     } catch (error) {
       this.#fail(error, decisions);

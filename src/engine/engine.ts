@@ -1,7 +1,7 @@
 // The engine: the one face that everything above uses. It wires store, tree, core and readers together.
 
 import type { EventId, RoomId, ServerName, UserId } from '../event/ids.js';
-import { canonicalJson } from '../event/canonical.js';
+import type { BuiltEvent } from '../event/build.js';
 import { serverOf } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import type { Pdu } from '../event/pdu.js';
@@ -21,7 +21,6 @@ import type { PartialStates } from '../core/partial-states.js';
 import type { ReleasedGroup, ReleaseOptions } from '../core/release.js';
 import { DurableQueue } from '../core/queues.js';
 import { createVerifier } from '../core/verifier.js';
-import { utf8 } from '../lib/bytes.js';
 import type { Answer, AnswerOf } from '../reader/answer.js';
 import { ReaderPool } from '../reader/pool.js';
 import type { Query } from '../reader/query.js';
@@ -321,11 +320,16 @@ export class Engine {
     );
   }
 
-  async #create(roomId: RoomId | undefined, build: () => Pdu, transaction?: ClientTransaction): Promise<Pdu> {
+  async #create(
+    roomId: RoomId | undefined,
+    build: () => BuiltEvent,
+    transaction?: ClientTransaction,
+  ): Promise<Pdu> {
     let built: Pdu | undefined;
     const verdict = await this.core.create(roomId, () => {
-      built = build();
-      return { pdu: built, bytes: utf8(canonicalJson(built.json, built.rules)), transaction };
+      const local = build();
+      built = local.pdu;
+      return { ...local, transaction };
     });
     if (verdict.verdict === 'accepted' && built !== undefined) return built;
     const rule = verdict.rule === undefined ? '' : ` (rule ${verdict.rule})`;

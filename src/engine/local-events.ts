@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Core } from '../core/core.js';
-import { buildEvent, type EventTemplate, unsignedEvent } from '../event/build.js';
+import { type BuiltEvent, buildSigningEvent, type EventTemplate, unsignedEvent } from '../event/build.js';
 import { referenceHash } from '../event/hash.js';
 import { type EventId, type RoomId, type ServerName, serverOf, type UserId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
@@ -40,18 +40,18 @@ export interface LocalContext {
 /** At most this many forward extremities become predecessors: those of the greatest depth. */
 const PREV_EVENTS_MAX = 20;
 
-/** The signed event. @throws READER_ROOM_UNKNOWN, and what `buildEvent` throws for a malformed template */
+/** The event, which is being signed. @throws READER_ROOM_UNKNOWN, and what `buildEvent` throws for a malformed template */
 export function buildLocalEvent(
   core: Core,
   roomId: RoomId | undefined,
   template: LocalTemplate,
   context: LocalContext,
-): Pdu {
+): BuiltEvent {
   const room = roomId === undefined ? undefined : core.rooms.find(roomId);
   const rules = room?.rules ?? context.rules;
   if (rules === undefined) throw unknownRoom(roomId);
   const { serverName: server, key } = context;
-  return buildEvent(eventTemplate(core, room, rules, template, { server, now: context.now }), {
+  return buildSigningEvent(eventTemplate(core, room, rules, template, { server, now: context.now }), {
     rules,
     server,
     key,

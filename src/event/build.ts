@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue } from './json.js';
 import { parsePdu } from './parse.js';
 import type { Pdu } from './pdu.js';
 import type { RoomVersionRules } from './rules.js';
-import { signedEvent, type SigningKey } from './signing.js';
+import { beginSigning, signedEvent, type SigningKey } from './signing.js';
 
 /** What an event says before it is hashed and signed. */
 export interface EventTemplate {
@@ -52,6 +52,27 @@ export function buildEvent(template: EventTemplate, options: BuildOptions): Pdu 
   const { rules, server, key } = options;
   const signed = signedEvent(unsignedEvent(template, options), rules, server, key);
   return parsePdu(signed.parts.json, rules, { signed });
+}
+
+/** An event whose signature is being made; see `EventBeingSigned`. */
+export interface BuiltEvent {
+  readonly pdu: Pdu;
+  /** Canonical JSON. */
+  readonly bytes: Uint8Array;
+  readonly signed: Promise<void>;
+}
+
+/** The event, which is signed beside what the caller goes on to do. @throws as `buildEvent` */
+export function buildSigningEvent(
+  template: Omit<EventTemplate, 'unsigned'>,
+  options: BuildOptions,
+): BuiltEvent {
+  const { rules, server, key } = options;
+  const signing = beginSigning(unsignedEvent(template, options), rules, server, key);
+  const { bytes, signed } = signing;
+  // The caller may never come to wait for it.
+  signed.catch(() => undefined);
+  return { pdu: parsePdu(signing.parts.json, rules, { signed: signing }), bytes, signed };
 }
 
 /** The event's JSON before hashes and signatures, as `make_join` gives it out. @throws as `buildEvent` */

@@ -51,6 +51,7 @@ export class KeptSigningKeys {
         return newest().publicKey;
       },
       sign: (message) => newest().sign(message),
+      signAsync: (message) => newest().signAsync(message),
     };
   }
 

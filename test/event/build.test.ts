@@ -1,10 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildEvent, unsignedEvent, type EventTemplate } from '../../src/event/build.js';
+import { buildEvent, buildSigningEvent, unsignedEvent, type EventTemplate } from '../../src/event/build.js';
+import { canonicalJson } from '../../src/event/canonical.js';
 import { eventIdOf, referenceHash } from '../../src/event/hash.js';
 import type { EventId, RoomId } from '../../src/event/ids.js';
 import { receiveJson, verifyReceived } from '../../src/event/receive.js';
 import { ROOM_VERSIONS, type RoomVersionRules } from '../../src/event/rules.js';
+import { fromUtf8, utf8 } from '../../src/lib/bytes.js';
 import { fromBase64, toBase64 } from '../../src/lib/base64.js';
 import { codeOf, key, keys, rulesFor, sample, sender, server, someId, someRoom } from './samples.js';
 
@@ -46,6 +48,25 @@ test('a room of every version can be begun: its events refer to each other and v
     assert.is(join.roomId, create.roomId);
     assert.equal(join.prevEvents, [create.eventId]);
     assert.is('room_id' in create.json, !rules.roomIdIsCreateHash);
+  }
+});
+
+test('an event that is signed beside other work is the same event, byte for byte, once it is signed', async () => {
+  for (const rules of ROOM_VERSIONS) {
+    const template = {
+      ...createTemplate(rules),
+      type: 'm.room.topic',
+      roomId: someRoom(rules),
+      content: { topic: 'tëa 🍵', x: 'A'.repeat(86) },
+    };
+    const made = buildEvent(template, { rules, server, key });
+    const { pdu, bytes, signed } = buildSigningEvent(template, { rules, server, key });
+    assert.is(pdu.eventId, made.eventId);
+    assert.is(bytes.length, utf8(canonicalJson(made.json, rules)).length);
+    assert.not.equal(pdu.json, made.json, 'it is not signed yet');
+    await signed;
+    assert.equal(pdu.json, made.json);
+    assert.is(fromUtf8(bytes), canonicalJson(made.json, rules));
   }
 });
 

@@ -3,7 +3,9 @@
 
 import type { EventId, RoomId, ServerName, UserId } from '../../../src/event/ids.js';
 import { isObject, type JsonObject, type JsonValue, own } from '../../../src/event/json.js';
+import { parsePdu } from '../../../src/event/parse.js';
 import type { Pdu } from '../../../src/event/pdu.js';
+import { signEvent } from '../../../src/event/signing.js';
 import type { Federation } from '../../../src/federation/federation.js';
 import { buildLocalEvent, type LocalTemplate } from '../../../src/engine/local-events.js';
 import { type Harness, type Json, textOf, type TestUser } from '../../client/harness.js';
@@ -130,11 +132,13 @@ export class Alpha {
 
   /** An event as another server makes it. */
   build({ name, stranger }: Other, template: LocalTemplate, roomId = this.roomId): Pdu {
-    return buildLocalEvent(this.harness.home.engine.core, roomId, template, {
+    const { key } = stranger;
+    const { pdu } = buildLocalEvent(this.harness.home.engine.core, roomId, template, {
       serverName: name,
-      key: stranger.key,
+      key,
       now: this.net.clock.now,
     });
+    return parsePdu(signEvent(pdu.json, pdu.rules, name, key), pdu.rules);
   }
 
   /** An event of another server, as if it had come from there. */

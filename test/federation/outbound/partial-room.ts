@@ -9,7 +9,9 @@
 import { buildEvent } from '../../../src/event/build.js';
 import { type EventId, type RoomId, serverOf, type ServerName, type UserId } from '../../../src/event/ids.js';
 import type { JsonObject } from '../../../src/event/json.js';
+import { parsePdu } from '../../../src/event/parse.js';
 import type { Pdu } from '../../../src/event/pdu.js';
+import { signEvent } from '../../../src/event/signing.js';
 import { type Engine, openEngine } from '../../../src/engine/engine.js';
 import { buildLocalEvent, type LocalTemplate } from '../../../src/engine/local-events.js';
 import type { NetworkOptions } from '../network.js';
@@ -113,11 +115,13 @@ export class PartialRoom {
   build(template: LocalTemplate): Pdu {
     this.at.net.advance(1);
     const serverName = serverOf(template.sender as UserId);
-    return buildLocalEvent(this.engine.core, this.roomId, template, {
+    const key = keyOf(serverName);
+    const { pdu } = buildLocalEvent(this.engine.core, this.roomId, template, {
       serverName,
-      key: keyOf(serverName),
+      key,
       now: this.at.net.clock.now,
     });
+    return parsePdu(signEvent(pdu.json, pdu.rules, serverName, key), pdu.rules);
   }
 
   /** An event that the resident takes, and alpha does not hear of. */
