@@ -271,7 +271,7 @@ export class Completion {
       if (chain !== undefined)
         rows.push({ key: chainKey(event.outlierSeq ?? seq), value: encodeChain(chain) });
     }
-    known.addPending(event, chain, event.outlierSeq ?? seq);
+    known.addPending(event, chain);
     return { known: event, bytes: bytes.length, rows, chain };
   }
 }

@@ -253,7 +253,7 @@ export class Decider {
     if (room === undefined) throw new Error(`event ${event.pdu.eventId} is stored without a room`);
     const { outlier } = event;
     const decided = knownEvent(writer.nextSeq(), event, judgement, room);
-    const chain = chainOf(decided, known);
+    const chain = chainOf(decided, outlier?.verdict, known);
     const given = givenStateOf(event, known);
     known.addPending(decided, chain);
     try {

@@ -58,14 +58,17 @@ export type Citations = Pick<KnownEvents, 'chainSeqOf' | 'newestCiter'>;
 
 /**
  * Whom a state event cites, and who cited them last before it; undefined for events that nothing may rest on,
- * and for those that were outliers, whose chain was stored then. It is stored with the event, so it is the first
- * verdict that counts: one that lets it be cited only later has its chain stored then, see `revisedChainOf`.
+ * and for those that were outliers, whose chain was stored then unless they were rejected as such. It is stored with
+ * the event, so it is the first verdict that counts: one that lets it be cited only later has its chain stored then,
+ * see `revisedChainOf`.
+ * @param outlier what was said of it as an outlier, where it was one
  */
 export function chainOf(
-  event: Pick<KnownEvent, 'pdu' | 'verdict' | 'code' | 'reason' | 'outlierSeq' | 'revisions'>,
+  event: Pick<KnownEvent, 'pdu' | 'verdict' | 'code' | 'reason' | 'revisions'>,
+  outlier: StoredVerdict | undefined,
   known: Citations,
 ): ChainRow | undefined {
-  const isCitable = firstVerdict(event).verdict !== 'rejected' && event.outlierSeq === undefined;
+  const isCitable = firstVerdict(event).verdict !== 'rejected' && (outlier ?? 'rejected') === 'rejected';
   return isCitable ? chainOfState(event.pdu, known) : undefined;
 }
 
@@ -80,7 +83,7 @@ export function revisedChainOf(
   known: Citations,
 ): ChainRow | undefined {
   const isFirst = event.revisions.length === 1 && event.verdict !== 'rejected';
-  const hadNone = (outlier ?? firstVerdict(event).verdict) === 'rejected';
+  const hadNone = firstVerdict(event).verdict === 'rejected' && (outlier ?? 'rejected') === 'rejected';
   return isFirst && hadNone ? chainOfState(event.pdu, known) : undefined;
 }
 

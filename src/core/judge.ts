@@ -265,11 +265,9 @@ export class Judge {
    * @throws ROOM_RESOLUTION_TOO_LARGE
    */
   #placed(event: VerifiedEvent, room: Room, { authEvents, heads }: Referred): Judgement {
-    const { pdu, outlier } = event;
+    const { pdu } = event;
     const isPartial = restsOnPartial(event, heads);
     const unchanged = unchangedBy(this.#before(event, room, heads), isPartial);
-    // Its own auth events refused it, and they are the same.
-    if (outlier?.verdict === 'rejected') return rejectedAgain(outlier, unchanged);
     const [refused] = failed(this.#checks(pdu, authEvents, room, unchanged));
     if (refused !== undefined) return rejected(refused, unchanged);
 
@@ -395,10 +393,6 @@ const CODES = {
 } as const;
 
 type StoredJudged = Extract<Judgement, { kind: 'stored' }>;
-
-function rejectedAgain({ code, reason }: KnownEvent, roots: RootsRow): StoredJudged {
-  return { kind: 'stored', verdict: 'rejected', code, reason, rule: undefined, roots };
-}
 
 function softFailedAgain({ code, reason }: KnownEvent, roots: RootsRow): StoredJudged {
   return { kind: 'stored', verdict: 'soft_failed', code, reason, rule: undefined, roots };

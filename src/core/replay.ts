@@ -50,7 +50,7 @@ export class Replay {
     }
     writer.takeSeq(seq);
     let decided = { ...knownEvent(seq, event, judgement, room), wasPartial: row.isPartial };
-    const chain = chainOf(decided, known);
+    const chain = chainOf(decided, outlier?.verdict, known);
     known.addPending(decided, chain);
     room.add(decided, outlier);
     decided = withRoomState(decided, room);

@@ -193,9 +193,11 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
-    // Decisions made in the same turn belong into the first group too.
-    await Promise.resolve();
-    while (this.#decisions.length > 0) await this.#commit(this.#take());
+    while (this.#decisions.length > 0) {
+      // What else arrives in this turn of the event loop goes along: a group costs a wait for the disk.
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#commit(this.#take());
+    }
     this.#running = undefined;
   }
 
@@ -286,7 +288,7 @@ function citedIn(decisions: readonly Decision[]): Map<number, number> {
     for (const auth of chain?.authSeqs ?? []) cited.set(auth, citer);
   };
   for (const { stored, revised = [] } of decisions) {
-    if (stored !== undefined) add(stored.row.seq, stored.row.chain);
+    if (stored !== undefined) add(chainSeqOf(stored.known), stored.row.chain);
     for (const { known, chain } of revised) add(chainSeqOf(known), chain);
   }
   return cited;

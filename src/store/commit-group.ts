@@ -53,7 +53,7 @@ export interface GroupEvent {
   readonly timelineOrder: number | undefined;
   /** Undefined for outliers. */
   readonly roots: RootsRow | undefined;
-  /** Present for accepted and soft-failed state events, unless they were outliers: then it is there already. */
+  /** Present for accepted and soft-failed state events, unless it is there since they were accepted as outliers. */
   readonly chain: ChainRow | undefined;
   /** Present where the state before it was given, because its history is missing. */
   readonly givenState: GivenState | undefined;
@@ -165,7 +165,7 @@ export function putEvent(event: GroupEvent, put: (key: Buffer, value: Buffer) =>
   put(idKey(row.eventId), encodeNumber(seq));
   if (event.roots !== undefined) put(rootsKey(seq), encodeRoots(event.roots));
   if (event.givenState !== undefined) put(givenKey(seq), encodeGiven(event.givenState));
-  if (event.chain !== undefined) put(chainKey(seq), encodeChain(event.chain));
+  if (event.chain !== undefined) put(chainKey(row.outlierSeq ?? seq), encodeChain(event.chain));
   if (event.timelineOrder !== undefined) {
     put(timelineKey(event.roomNumber, event.timelineOrder), encodeNumber(seq));
   }

@@ -159,10 +159,9 @@ type RootTuple = [Uint8Array, number, number, number, number];
 
 const rootTuple = (root: RootRef): RootTuple => [root.hash, root.record, root.index, root.count, root.joined];
 
-function rootOfTuple([hash, record, index, count, joined]: RootTuple): RootRef {
-  if (!(hash instanceof Uint8Array)) {
-    throw new StoreCorruptError('a stored root has the wrong shape; run `stateroom fsck`', { what: 'root' });
-  }
+function rootOfTuple(root: RootTuple): RootRef {
+  const [hash, record, index, count, joined] = listed(root, 'root');
+  if (!(hash instanceof Uint8Array)) throw misshapen('root');
   return { hash: new Uint8Array(hash), record, index, count, joined };
 }
 
@@ -179,6 +178,16 @@ function unpack<T>(bytes: Uint8Array, what: string): T {
   }
 }
 
+/** Guards a tuple within a row. */
+function listed<T extends readonly unknown[]>(value: T, what: string): T {
+  if (!Array.isArray(value)) throw misshapen(what);
+  return value;
+}
+
+function misshapen(what: string): Error {
+  return new StoreCorruptError(`a stored ${what} has the wrong shape; run \`stateroom fsck\``, { what });
+}
+
 /** Guards the tuple's shape: a row that unpacks to something else is damaged. */
 function tuple<T extends readonly unknown[]>(
   bytes: Uint8Array,
@@ -188,9 +197,7 @@ function tuple<T extends readonly unknown[]>(
 ): T {
   const value = unpack<T>(bytes, what);
   const isRight = Array.isArray(value) && (value.length === length || otherLengths.includes(value.length));
-  if (!isRight) {
-    throw new StoreCorruptError(`a stored ${what} has the wrong shape; run \`stateroom fsck\``, { what });
-  }
+  if (!isRight) throw misshapen(what);
   return value;
 }
 
@@ -278,11 +285,14 @@ export function decodeEvent(bytes: Uint8Array): EventRow {
   };
 }
 
-function revisionOf([verdict, code, reason, revisedAt]: RevisionTuple): Revision {
+function revisionOf(revision: RevisionTuple): Revision {
+  const [verdict, code, reason, revisedAt] = listed(revision, 'revision');
   return { verdict: verdictAt(verdict), code, reason, revisedAt };
 }
 
-function transactionOf([deviceId, txnId, key]: TransactionTuple): ClientTransaction {
+function transactionOf(transaction: TransactionTuple): ClientTransaction {
+  const [deviceId, txnId, key] = listed(transaction, 'transaction');
+  if (!(key instanceof Uint8Array)) throw misshapen('transaction');
   return { deviceId, txnId, key };
 }
 
@@ -338,11 +348,7 @@ export function encodeGiven(seqs: GivenState): Buffer {
 export function decodeGiven(bytes: Uint8Array): GivenState {
   const seqs = unpack<unknown>(bytes, 'given state');
   const isList = Array.isArray(seqs) && seqs.every((seq): seq is number => typeof seq === 'number');
-  if (!isList) {
-    throw new StoreCorruptError('a stored given state has the wrong shape; run `stateroom fsck`', {
-      what: 'given state',
-    });
-  }
+  if (!isList) throw misshapen('given state');
   return seqs;
 }
 

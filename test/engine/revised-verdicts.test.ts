@@ -298,6 +298,46 @@ for (const version of ['6', '10', '12']) {
     await checkSound(engine);
     await scene.close(engine, full);
   });
+
+  test(`version ${version}: an outlier that cited a wrongly rejected event is asked again when it gets its place`, async () => {
+    const scene = await Scene.open(version);
+    const { alpha, gamma, delta, roomId } = scene;
+    const users = { [CAROL]: 50, ...(version === '12' ? {} : { [ALICE]: 100 }) };
+    const levels = (more: object): Draft => ({
+      type: 'm.room.power_levels',
+      sender: CAROL,
+      stateKey: '',
+      content: { users, ...more },
+    });
+    await scene.send(alpha, { ...levels({}), sender: ALICE });
+    const fork = scene.events.at(-1)?.eventId as EventId;
+    const join = await scene.send(gamma, member(GINA, 'join'));
+    const ban = await alpha.send({ ...member(CAROL, 'ban', ALICE), prevEvents: [fork] });
+    const lie = [...scene.withoutMembers(scene.stateBefore(join)), ban.eventId];
+    const engine = await scene.joined(join, lie, true);
+    const raised = await delta.send({ ...levels({ invite: 50 }), prevEvents: [join.eventId] });
+    const kick = await delta.send(member(MALLORY, 'leave', CAROL));
+    assert.ok(kick.authEvents.includes(raised.eventId));
+    const target = scene.beta.current('m.room.member', MALLORY) as Pdu;
+    await engine.receive(target.json, { from: 'delta.test', asOutlier: true });
+    assert.is((await engine.receive(raised.json, { from: 'delta.test' })).verdict, 'rejected');
+    const asOutlier = await engine.receive(kick.json, { from: 'delta.test', asOutlier: true });
+    assert.is(asOutlier.verdict, 'rejected');
+
+    await scene.complete(engine, join);
+    assert.is(engine.reader.event(raised.eventId).verdict, 'accepted');
+    assert.is((await engine.receive(kick.json, { from: 'delta.test' })).verdict, 'accepted');
+    const full = await scene.joined(join, scene.stateBefore(join), false);
+    for (const { json } of [raised, kick]) await full.receive(json, { from: 'delta.test' });
+    for (const { eventId } of [...scene.events, raised, kick]) {
+      const citers = ({ core }: Engine): EventId[] =>
+        [...core.known.citedBy(eventId)].filter((id) => id !== ban.eventId).sort();
+      assert.equal(citers(engine), citers(full), `who cites ${eventId}`);
+    }
+    assert.is(engine.currentState(roomId).root, full.currentState(roomId).root);
+    await checkSound(engine);
+    await scene.close(engine, full);
+  });
 }
 
 test('of history that was wrongly rejected each event gets a place of its own, in order', async () => {

@@ -192,6 +192,12 @@ test('bytes that are no row are refused by name, whatever they are', () => {
     }),
     { numRuns: 500 },
   );
+  for (let length = 0; length < 20; length++) {
+    for (const decode of [decodeEvent, decodeRoots, decodeRoom]) {
+      refused(() => decode(encodeValue(new Array(length).fill(0))));
+      refused(() => decode(encodeValue(new Array(length).fill([0]))));
+    }
+  }
   for (const decode of [decodeEvent, decodeRoots, decodeRoom, decodeChain, decodeGiven, decodeNumber]) {
     assert.throws(
       () => decode(encodeValue({ some: 'object' })),

@@ -19,6 +19,7 @@ import {
   encodeChain,
   type EventRow,
   type RootsRow,
+  type StoredVerdict,
 } from '../../store/records.js';
 import { RoomCheck } from './check-rooms.js';
 import { RootsCheck } from './check-roots.js';
@@ -247,8 +248,8 @@ export class EventCheck implements Citations {
     const room = this.#rows.room(row.roomId);
     if (room === undefined) return undefined;
     const known = knownEventOf(seq, row, row.isOutlier ? undefined : roots);
-    const chain = chainOf(known, this);
-    for (const cited of chain?.authSeqs ?? []) this.#citers.set(cited, seq);
+    const chain = chainOf(known, this.#verdictAsOutlier(row), this);
+    for (const cited of chain?.authSeqs ?? []) this.#citers.set(cited, row.outlierSeq ?? seq);
     const given = row.hasGivenState ? this.#rows.given(seq) : undefined;
     const expected = new Map<string, { key: Buffer; value: Buffer }>();
     putEvent(groupEvent(known, row.bytes, room.number, chain, given), (key, value) => {
@@ -278,8 +279,11 @@ export class EventCheck implements Citations {
   }
 
   #revisedChain(seq: number, row: EventRow): ChainRow | undefined {
-    const outlier = row.outlierSeq === undefined ? undefined : this.#rows.event(row.outlierSeq)?.verdict;
-    return revisedChainOf(knownEventOf(seq, row, undefined), outlier, this);
+    return revisedChainOf(knownEventOf(seq, row, undefined), this.#verdictAsOutlier(row), this);
+  }
+
+  #verdictAsOutlier({ outlierSeq }: EventRow): StoredVerdict | undefined {
+    return outlierSeq === undefined ? undefined : this.#rows.event(outlierSeq)?.verdict;
   }
 
   async #checkCited(): Promise<void> {
@@ -318,7 +322,11 @@ export class EventCheck implements Citations {
     if (row === undefined) return false;
     const expected = readable(() => this.#expectedRows(seq, row, this.#rows.roots(seq)));
     if (expected?.has(key.toString('latin1')) === true) return true;
-    return key.equals(chainKey(seq)) && this.#revisedChain(seq, row) !== undefined;
+    if (key.equals(chainKey(row.outlierSeq ?? seq)) && this.#revisedChain(seq, row) !== undefined)
+      return true;
+    // What is kept under its seq as an outlier may be asked for by its place.
+    const place = row.isOutlier ? this.#rows.seqOf(row.eventId) : undefined;
+    return place !== undefined && place > seq && this.#asksFor(place, key);
   }
 
   #missing(keyspace: string, seq: number, row: EventRow): void {

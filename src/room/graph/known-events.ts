@@ -243,26 +243,28 @@ export class KnownEvents implements EventLookup {
 
   /**
    * Makes a decided or revised event known before it is committed.
-   * @param chain what is stored with it, under `chainSeq`
+   * @param chain what is stored with it, under the seq that chains know it by
    */
-  addPending(event: KnownEvent, chain: ChainRow | undefined, chainSeq = event.seq): void {
+  addPending(event: KnownEvent, chain: ChainRow | undefined): void {
     this.#pending.set(event.pdu.eventId, event);
     this.#pendingBySeq.set(event.seq, event);
     if (chain === undefined) return;
+    const chainSeq = chainSeqOf(event);
     this.#pendingChains.set(chainSeq, { of: event, chain });
     for (const cited of chain.authSeqs) this.#pendingCited.set(cited, chainSeq);
   }
 
   /** The event is not to be committed after all. @param before what was known of it, as an outlier */
   dropPending(event: KnownEvent, before: KnownEvent | undefined): void {
-    const chain = this.#pendingChains.get(event.seq)?.chain;
+    const chainSeq = chainSeqOf(event);
+    const chain = this.#pendingChains.get(chainSeq)?.chain;
     if (before !== undefined && this.#pendingBySeq.has(before.seq)) {
       this.#pending.set(event.pdu.eventId, before);
     } else {
       this.#pending.delete(event.pdu.eventId);
     }
     this.#pendingBySeq.delete(event.seq);
-    this.#pendingChains.delete(event.seq);
+    this.#pendingChains.delete(chainSeq);
     chain?.authSeqs.forEach((cited, i) => this.#pendingCited.set(cited, chain.citedBefore[i] ?? 0));
   }
 
@@ -272,9 +274,7 @@ export class KnownEvents implements EventLookup {
     // An outlier may have got its place, or a verdict may have been revised, and that is not committed yet.
     if (this.#pending.get(eventId) === event) this.#pending.delete(eventId);
     if (this.#pendingBySeq.get(event.seq) === event) this.#pendingBySeq.delete(event.seq);
-    const chainSeq = chainSeqOf(event);
-    for (const seq of chainSeq === event.seq ? [chainSeq] : [chainSeq, event.seq])
-      this.#chainCommitted(event, seq);
+    this.#chainCommitted(event, chainSeqOf(event));
     this.#remember(event, bytes);
     if (event.isOutlier) this.#facts.set(eventId, factsOf(event), FACTS_BYTES);
     else this.#facts.delete(eventId);

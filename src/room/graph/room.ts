@@ -93,7 +93,7 @@ export class Room {
       row.events++;
       if (pdu.stateKey !== undefined) row.stateEvents++;
     }
-    if (verdict === 'rejected' && outlier?.verdict !== 'rejected') row.rejected++;
+    row.rejected += Number(verdict === 'rejected') - Number(outlier?.verdict === 'rejected');
     if (verdict === 'soft_failed') row.softFailed++;
   }
 

@@ -17,13 +17,19 @@ export type StatesOf = (rules: RoomVersionRules, roomNumber: number) => RoomStat
 /** Rooms kept in memory. */
 const ROOMS_MAX = 2_048;
 
+interface OpenRoom {
+  readonly room: Room;
+  /** Was it asked for since it was last passed over? */
+  wasUsed: boolean;
+}
+
 export class Rooms {
   readonly #store: Store;
   readonly #known: EventLookup;
   readonly #resolver: StateResolver;
   readonly #statesOf: StatesOf;
   readonly #nextNumber: () => number;
-  readonly #open = new Map<RoomId, Room>();
+  readonly #open = new Map<RoomId, OpenRoom>();
 
   constructor(
     store: Store,
@@ -43,9 +49,8 @@ export class Rooms {
   find(roomId: RoomId): Room | undefined {
     const open = this.#open.get(roomId);
     if (open !== undefined) {
-      this.#open.delete(roomId);
-      this.#open.set(roomId, open);
-      return open;
+      open.wasUsed = true;
+      return open.room;
     }
     const row = this.#store.roomRow(roomId);
     return row === undefined ? undefined : this.#hold(row);
@@ -56,9 +61,11 @@ export class Rooms {
    * committed: then their rows say all that they know.
    */
   trim(roomsMax: number = ROOMS_MAX): void {
-    for (const roomId of this.#open.keys()) {
+    for (const [roomId, open] of this.#open) {
       if (this.#open.size <= roomsMax) return;
       this.#open.delete(roomId);
+      // It goes to the end, where it comes up once more.
+      if (open.wasUsed) this.#open.set(roomId, { room: open.room, wasUsed: false });
     }
   }
 
@@ -81,7 +88,7 @@ export class Rooms {
     }
     const states = this.#statesOf(rules, row.number);
     const room = new Room(row, rules, states, this.#known, this.#resolver);
-    this.#open.set(row.roomId, room);
+    this.#open.set(row.roomId, { room, wasUsed: false });
     return room;
   }
 }
