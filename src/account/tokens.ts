@@ -15,6 +15,7 @@ import type { UserId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
 import { toBase64Url } from '../lib/base64.js';
 import { type AccountParts, isTrue, numberOf, textOf, TOKENS_ROOM, userRoom } from './parts.js';
+import { RecordCache } from './record-cache.js';
 
 const TOKEN = 'stateroom.token';
 const SESSION = 'stateroom.session';
@@ -58,9 +59,7 @@ interface NewToken {
 }
 
 /** What a token's record says. */
-interface FoundToken {
-  readonly userId: UserId;
-  readonly deviceId: string;
+interface FoundToken extends TokenOwner {
   /** Milliseconds since 1970. */
   readonly expiresAt: number | undefined;
   /** A refresh made it: it may be one of the next pair. */
@@ -74,9 +73,12 @@ function hashOfToken(token: string): string {
 
 export class Tokens {
   readonly #parts: AccountParts;
+  /** Access tokens in use, as they are sent: hashing one takes longer than all else of looking it up. */
+  readonly #inUse: RecordCache<FoundToken>;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
+    this.#inUse = new RecordCache(parts.engine.internal, TOKENS_ROOM, (token) => this.#find(token, 'access'));
   }
 
   /**
@@ -104,22 +106,19 @@ export class Tokens {
 
   /** What an access token is worth. The first use of a refreshed one ends the one before. */
   check(accessToken: string): TokenCheck {
-    const hash = hashOfToken(accessToken);
-    const found = this.#find(hash, 'access');
+    const found = this.#inUse.get(accessToken);
     if (found === undefined) return { kind: 'unknown' };
-    const { userId, deviceId, expiresAt, isRefreshed } = found;
-    if (expiresAt !== undefined && expiresAt <= this.#parts.now()) return { kind: 'expired' };
-    if (isRefreshed) this.#promote(userId, deviceId, hash);
-    return { kind: 'valid', owner: { userId, deviceId, tokenHash: hash } };
+    if (found.expiresAt !== undefined && found.expiresAt <= this.#parts.now()) return { kind: 'expired' };
+    if (found.isRefreshed) this.#promote(found);
+    return { kind: 'valid', owner: found };
   }
 
   /** New tokens for a refresh token, or undefined when it is no longer worth any. */
   async refresh(refreshToken: string, lifetimeMs: number): Promise<IssuedTokens | undefined> {
-    const hash = hashOfToken(refreshToken);
-    const found = this.#find(hash, 'refresh');
+    const found = this.#find(refreshToken, 'refresh');
     if (found === undefined) return undefined;
-    const { userId, deviceId, isRefreshed } = found;
-    if (isRefreshed) this.#promote(userId, deviceId, hash);
+    const { userId, deviceId } = found;
+    if (found.isRefreshed) this.#promote(found);
     const session = this.#session(userId, deviceId);
     if (session === undefined) return undefined;
     const whose = { user: userId, device: deviceId, refreshed: true };
@@ -148,11 +147,11 @@ export class Tokens {
   }
 
   /** One of the next pair is used: it takes the place of the pair before. */
-  #promote(userId: UserId, deviceId: string, hash: string): void {
+  #promote({ userId, deviceId, tokenHash }: TokenOwner): void {
     const session = this.#session(userId, deviceId);
     const next = session?.next;
     if (session === undefined || next === undefined) return;
-    if (next.access !== hash && next.refresh !== hash) return;
+    if (next.access !== tokenHash && next.refresh !== tokenHash) return;
     this.#parts.engine.internal
       .write([
         ...removals([session.access, session.refresh]),
@@ -170,12 +169,14 @@ export class Tokens {
     return { token, hash, record: { roomId: TOKENS_ROOM, type: TOKEN, stateKey: hash, content } };
   }
 
-  #find(hash: string, kind: TokenKind): FoundToken | undefined {
-    const content = this.#parts.engine.internal.get(TOKENS_ROOM, TOKEN, hash);
+  #find(token: string, kind: TokenKind): FoundToken | undefined {
+    const tokenHash = hashOfToken(token);
+    const content = this.#parts.engine.internal.get(TOKENS_ROOM, TOKEN, tokenHash);
     if (content === undefined || textOf(content, 'kind') !== kind) return undefined;
     return {
       userId: (textOf(content, 'user') ?? '') as UserId,
       deviceId: textOf(content, 'device') ?? '',
+      tokenHash,
       expiresAt: numberOf(content, 'expires'),
       isRefreshed: isTrue(content, 'refreshed'),
     };
