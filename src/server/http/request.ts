@@ -18,13 +18,12 @@ export class HandledRequest implements AuthenticatedRequest {
   constructor(
     request: FastifyRequest,
     body: JsonObject,
-    requester: Requester | undefined,
     signalOf: () => EndSignal,
   ) {
     this.params = request.params as Record<string, string>;
     this.query = request.query as Record<string, string | string[]>;
     this.body = body;
-    this.requester = requester;
+    this.requester = request.requester;
     this.ip = request.ip;
     this.userAgent = request.headers['user-agent'] ?? '';
     this.#signalOf = signalOf;
