@@ -62,8 +62,8 @@ interface NewToken {
 interface FoundToken extends TokenOwner {
   /** Milliseconds since 1970. */
   readonly expiresAt: number | undefined;
-  /** A refresh made it: it may be one of the next pair. */
-  readonly isRefreshed: boolean;
+  /** It is one of the next pair, which nobody has used. */
+  readonly isNext: boolean;
 }
 
 /** The key of a token's record: SHA-256, URL-safe base64. */
@@ -73,7 +73,10 @@ function hashOfToken(token: string): string {
 
 export class Tokens {
   readonly #parts: AccountParts;
-  /** Access tokens in use, as they are sent: hashing one takes longer than all else of looking it up. */
+  /**
+   * Access tokens in use, as they are sent: hashing one takes longer than all else of looking it up. A session says
+   * nothing else of a token's being the next without tokens coming or going.
+   */
   readonly #inUse: RecordCache<FoundToken>;
 
   constructor(parts: AccountParts) {
@@ -109,7 +112,7 @@ export class Tokens {
     const found = this.#inUse.get(accessToken);
     if (found === undefined) return { kind: 'unknown' };
     if (found.expiresAt !== undefined && found.expiresAt <= this.#parts.now()) return { kind: 'expired' };
-    if (found.isRefreshed) this.#promote(found);
+    if (found.isNext) this.#promote(found);
     return { kind: 'valid', owner: found };
   }
 
@@ -118,7 +121,7 @@ export class Tokens {
     const found = this.#find(refreshToken, 'refresh');
     if (found === undefined) return undefined;
     const { userId, deviceId } = found;
-    if (found.isRefreshed) this.#promote(found);
+    if (found.isNext) this.#promote(found);
     const session = this.#session(userId, deviceId);
     if (session === undefined) return undefined;
     const whose = { user: userId, device: deviceId, refreshed: true };
@@ -147,11 +150,11 @@ export class Tokens {
   }
 
   /** One of the next pair is used: it takes the place of the pair before. */
-  #promote({ userId, deviceId, tokenHash }: TokenOwner): void {
+  #promote(owner: TokenOwner): void {
+    const { userId, deviceId } = owner;
     const session = this.#session(userId, deviceId);
-    const next = session?.next;
-    if (session === undefined || next === undefined) return;
-    if (next.access !== tokenHash && next.refresh !== tokenHash) return;
+    if (session?.next === undefined || !isNextOf(session, owner)) return;
+    const { next } = session;
     this.#parts.engine.internal
       .write([
         ...removals([session.access, session.refresh]),
@@ -173,13 +176,13 @@ export class Tokens {
     const tokenHash = hashOfToken(token);
     const content = this.#parts.engine.internal.get(TOKENS_ROOM, TOKEN, tokenHash);
     if (content === undefined || textOf(content, 'kind') !== kind) return undefined;
-    return {
+    const owner = {
       userId: (textOf(content, 'user') ?? '') as UserId,
       deviceId: textOf(content, 'device') ?? '',
       tokenHash,
-      expiresAt: numberOf(content, 'expires'),
-      isRefreshed: isTrue(content, 'refreshed'),
     };
+    const session = isTrue(content, 'refreshed') ? this.#session(owner.userId, owner.deviceId) : undefined;
+    return { ...owner, expiresAt: numberOf(content, 'expires'), isNext: isNextOf(session, owner) };
   }
 
   #session(userId: UserId, deviceId: string): Session | undefined {
@@ -196,6 +199,10 @@ export class Tokens {
           : { access: nextAccess, refresh: textOf(content, 'next_refresh') },
     };
   }
+}
+
+function isNextOf(session: Session | undefined, { tokenHash }: TokenOwner): boolean {
+  return session?.next?.access === tokenHash || session?.next?.refresh === tokenHash;
 }
 
 function removals(hashes: readonly (string | undefined)[]): InternalRecord[] {
