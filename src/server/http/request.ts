@@ -15,11 +15,7 @@ export class HandledRequest implements AuthenticatedRequest {
   readonly #signalOf: () => EndSignal;
 
   /** @param signalOf makes the signal when somebody asks for it: most handlers do not */
-  constructor(
-    request: FastifyRequest,
-    body: JsonObject,
-    signalOf: () => EndSignal,
-  ) {
+  constructor(request: FastifyRequest, body: JsonObject, signalOf: () => EndSignal) {
     this.params = request.params as Record<string, string>;
     this.query = request.query as Record<string, string | string[]>;
     this.body = body;
