@@ -91,17 +91,7 @@ export function createApp(parts: AppParts): App {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.is404 ? undefined : request.routeOptions.url;
     metrics.observe(request.method, route, reply.statusCode, reply.elapsedTime);
-    log.debug(
-      {
-        request: request.id,
-        method: request.method,
-        path: pathOf(request),
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-        ip: request.ip,
-      },
-      'request',
-    );
+    if (log.isLevelEnabled('debug')) logRequest(request, reply, log);
     done();
   });
   app.setErrorHandler((error, request, reply) => fail(error, request, reply, log));
@@ -126,6 +116,20 @@ export function createApp(parts: AppParts): App {
 function pathOf(request: FastifyRequest): string {
   const end = request.url.indexOf('?');
   return end === -1 ? request.url : request.url.slice(0, end);
+}
+
+function logRequest(request: FastifyRequest, reply: FastifyReply, log: Logger): void {
+  log.debug(
+    {
+      request: request.id,
+      method: request.method,
+      path: pathOf(request),
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+      ip: request.ip,
+    },
+    'request',
+  );
 }
 
 function fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {

@@ -10,8 +10,7 @@ export class HandledRequest implements AuthenticatedRequest {
   readonly query: Readonly<Record<string, string | readonly string[]>>;
   readonly body: JsonObject;
   readonly requester: Requester | undefined;
-  readonly ip: string;
-  readonly userAgent: string;
+  readonly #request: FastifyRequest;
   readonly #signalOf: () => EndSignal;
 
   /** @param signalOf makes the signal when somebody asks for it: most handlers do not */
@@ -20,9 +19,16 @@ export class HandledRequest implements AuthenticatedRequest {
     this.query = request.query as Record<string, string | string[]>;
     this.body = body;
     this.requester = request.requester;
-    this.ip = request.ip;
-    this.userAgent = request.headers['user-agent'] ?? '';
+    this.#request = request;
     this.#signalOf = signalOf;
+  }
+
+  get ip(): string {
+    return this.#request.ip;
+  }
+
+  get userAgent(): string {
+    return this.#request.headers['user-agent'] ?? '';
   }
 
   get signal(): EndSignal {
