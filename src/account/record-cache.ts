@@ -5,6 +5,7 @@
 
 import type { InternalRooms } from '../core/internal.js';
 import type { RoomId } from '../event/ids.js';
+import { fromUtf8, utf8 } from '../lib/bytes.js';
 import { ClockCache } from '../lib/clock-cache.js';
 import type { RootRef } from '../tree/types.js';
 
@@ -42,7 +43,8 @@ export class RecordCache<Value> {
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
     const value = this.#read(key);
-    if (value !== undefined) this.#kept.set(key, value, 1);
+    // A copy: a key from a request may be a slice of something much longer, which it would keep in memory.
+    if (value !== undefined) this.#kept.set(fromUtf8(utf8(key)), value, 1);
     return value;
   }
 }
