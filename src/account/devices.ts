@@ -98,8 +98,11 @@ export class Devices {
     ]);
   }
 
-  /** The device was heard of: written when that was last written some time ago, or from elsewhere. */
-  async seen(userId: UserId, deviceId: string, ip: string): Promise<void> {
+  /**
+   * The device was heard of: written when that was last written some time ago, or from elsewhere.
+   * @returns when it is written; undefined where nothing is to be
+   */
+  seen(userId: UserId, deviceId: string, ip: string): Promise<unknown> | undefined {
     const { engine, now } = this.#parts;
     const ts = now();
     const name = joinKey(userId, deviceId);
@@ -108,9 +111,11 @@ export class Devices {
       last = this.#lastSeen(userId, deviceId) ?? { ts: Number.NEGATIVE_INFINITY, ip: undefined };
       this.#seen.set(name, last, 1);
     }
-    if (ts - last.ts < (last.ip === ip ? SEEN_WRITTEN_EVERY_MS : ELSEWHERE_WRITTEN_EVERY_MS)) return;
+    if (ts - last.ts < (last.ip === ip ? SEEN_WRITTEN_EVERY_MS : ELSEWHERE_WRITTEN_EVERY_MS)) {
+      return undefined;
+    }
     this.#seen.set(name, { ts, ip }, 1);
-    await engine.internal.write([
+    return engine.internal.write([
       { roomId: userRoom(userId), type: DEVICE_SEEN, stateKey: deviceId, content: { ts, ip } },
     ]);
   }

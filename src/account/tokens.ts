@@ -15,6 +15,7 @@ import type { UserId } from '../event/ids.js';
 import type { JsonObject } from '../event/json.js';
 import { toBase64Url } from '../lib/base64.js';
 import { type AccountParts, isTrue, numberOf, textOf, TOKENS_ROOM, userRoom } from './parts.js';
+import { RecordCache } from './record-cache.js';
 
 const TOKEN = 'stateroom.token';
 const SESSION = 'stateroom.session';
@@ -58,13 +59,11 @@ interface NewToken {
 }
 
 /** What a token's record says. */
-interface FoundToken {
-  readonly userId: UserId;
-  readonly deviceId: string;
+interface FoundToken extends TokenOwner {
   /** Milliseconds since 1970. */
   readonly expiresAt: number | undefined;
-  /** A refresh made it: it may be one of the next pair. */
-  readonly isRefreshed: boolean;
+  /** It is one of the next pair, which nobody has used. */
+  readonly isNext: boolean;
 }
 
 /** The key of a token's record: SHA-256, URL-safe base64. */
@@ -74,9 +73,15 @@ function hashOfToken(token: string): string {
 
 export class Tokens {
   readonly #parts: AccountParts;
+  /**
+   * Access tokens in use, as they are sent: hashing one takes longer than all else of looking it up. A session says
+   * nothing else of a token's being the next without tokens coming or going.
+   */
+  readonly #inUse: RecordCache<FoundToken>;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
+    this.#inUse = new RecordCache(parts.engine.internal, TOKENS_ROOM, (token) => this.#find(token, 'access'));
   }
 
   /**
@@ -104,22 +109,19 @@ export class Tokens {
 
   /** What an access token is worth. The first use of a refreshed one ends the one before. */
   check(accessToken: string): TokenCheck {
-    const hash = hashOfToken(accessToken);
-    const found = this.#find(hash, 'access');
+    const found = this.#inUse.get(accessToken);
     if (found === undefined) return { kind: 'unknown' };
-    const { userId, deviceId, expiresAt, isRefreshed } = found;
-    if (expiresAt !== undefined && expiresAt <= this.#parts.now()) return { kind: 'expired' };
-    if (isRefreshed) this.#promote(userId, deviceId, hash);
-    return { kind: 'valid', owner: { userId, deviceId, tokenHash: hash } };
+    if (found.expiresAt !== undefined && found.expiresAt <= this.#parts.now()) return { kind: 'expired' };
+    if (found.isNext) this.#promote(found);
+    return { kind: 'valid', owner: found };
   }
 
   /** New tokens for a refresh token, or undefined when it is no longer worth any. */
   async refresh(refreshToken: string, lifetimeMs: number): Promise<IssuedTokens | undefined> {
-    const hash = hashOfToken(refreshToken);
-    const found = this.#find(hash, 'refresh');
+    const found = this.#find(refreshToken, 'refresh');
     if (found === undefined) return undefined;
-    const { userId, deviceId, isRefreshed } = found;
-    if (isRefreshed) this.#promote(userId, deviceId, hash);
+    const { userId, deviceId } = found;
+    if (found.isNext) this.#promote(found);
     const session = this.#session(userId, deviceId);
     if (session === undefined) return undefined;
     const whose = { user: userId, device: deviceId, refreshed: true };
@@ -148,11 +150,11 @@ export class Tokens {
   }
 
   /** One of the next pair is used: it takes the place of the pair before. */
-  #promote(userId: UserId, deviceId: string, hash: string): void {
+  #promote(owner: TokenOwner): void {
+    const { userId, deviceId } = owner;
     const session = this.#session(userId, deviceId);
-    const next = session?.next;
-    if (session === undefined || next === undefined) return;
-    if (next.access !== hash && next.refresh !== hash) return;
+    if (session?.next === undefined || !isNextOf(session, owner)) return;
+    const { next } = session;
     this.#parts.engine.internal
       .write([
         ...removals([session.access, session.refresh]),
@@ -170,15 +172,17 @@ export class Tokens {
     return { token, hash, record: { roomId: TOKENS_ROOM, type: TOKEN, stateKey: hash, content } };
   }
 
-  #find(hash: string, kind: TokenKind): FoundToken | undefined {
-    const content = this.#parts.engine.internal.get(TOKENS_ROOM, TOKEN, hash);
+  #find(token: string, kind: TokenKind): FoundToken | undefined {
+    const tokenHash = hashOfToken(token);
+    const content = this.#parts.engine.internal.get(TOKENS_ROOM, TOKEN, tokenHash);
     if (content === undefined || textOf(content, 'kind') !== kind) return undefined;
-    return {
+    const owner = {
       userId: (textOf(content, 'user') ?? '') as UserId,
       deviceId: textOf(content, 'device') ?? '',
-      expiresAt: numberOf(content, 'expires'),
-      isRefreshed: isTrue(content, 'refreshed'),
+      tokenHash,
     };
+    const session = isTrue(content, 'refreshed') ? this.#session(owner.userId, owner.deviceId) : undefined;
+    return { ...owner, expiresAt: numberOf(content, 'expires'), isNext: isNextOf(session, owner) };
   }
 
   #session(userId: UserId, deviceId: string): Session | undefined {
@@ -195,6 +199,10 @@ export class Tokens {
           : { access: nextAccess, refresh: textOf(content, 'next_refresh') },
     };
   }
+}
+
+function isNextOf(session: Session | undefined, { tokenHash }: TokenOwner): boolean {
+  return session?.next?.access === tokenHash || session?.next?.refresh === tokenHash;
 }
 
 function removals(hashes: readonly (string | undefined)[]): InternalRecord[] {

@@ -10,6 +10,7 @@ import type { JsonObject } from '../event/json.js';
 import { compareCodePoints } from '../lib/bytes.js';
 import { InvalidUsernameError, UserInUseError, UserUnknownError } from './errors.js';
 import { type AccountParts, isTrue, numberOf, USERS_ROOM } from './parts.js';
+import { RecordCache } from './record-cache.js';
 
 const USER = 'stateroom.user';
 const LOCALPART = /^[a-z0-9.=\-/+][a-z0-9._=\-/+]*$/;
@@ -26,15 +27,20 @@ export interface User {
 
 export class Users {
   readonly #parts: AccountParts;
+  readonly #known: RecordCache<User>;
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
+    const { internal } = parts.engine;
+    this.#known = new RecordCache(internal, USERS_ROOM, (userId) => {
+      const content = internal.get(USERS_ROOM, USER, userId);
+      return content === undefined ? undefined : userOf(userId, content);
+    });
   }
 
   /** The user, also one who is deactivated. */
   get(userId: string): User | undefined {
-    const content = this.#parts.engine.internal.get(USERS_ROOM, USER, userId);
-    return content === undefined ? undefined : userOf(userId, content);
+    return this.#known.get(userId);
   }
 
   /** Can the user log in and be spoken to? */
@@ -98,13 +104,13 @@ export class Users {
 
   /** The record of a user who leaves for good. @throws ACCOUNT_USER_UNKNOWN */
   deactivatedRecord(userId: UserId, options: { readonly erase: boolean }): InternalRecord {
-    const user = this.#known(userId);
+    const user = this.#existing(userId);
     return record({ ...user, isDeactivated: true, isErased: user.isErased || options.erase });
   }
 
   /** @throws ACCOUNT_USER_UNKNOWN */
   async setAdmin(userId: UserId, isAdmin: boolean): Promise<void> {
-    await this.#parts.engine.internal.write([record({ ...this.#known(userId), isAdmin })]);
+    await this.#parts.engine.internal.write([record({ ...this.#existing(userId), isAdmin })]);
   }
 
   #isLocal(userId: string): boolean {
@@ -112,7 +118,7 @@ export class Users {
     return parsed !== undefined && serverOf(parsed) === this.#parts.serverName;
   }
 
-  #known(userId: UserId): User {
+  #existing(userId: UserId): User {
     const user = this.get(userId);
     if (user === undefined) throw new UserUnknownError(`there is no user ${userId}`, { user_id: userId });
     return user;

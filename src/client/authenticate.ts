@@ -37,7 +37,7 @@ export function authenticate(
   const user = accounts.users.get(userId);
   if (user === undefined || user.isDeactivated) throw unknownToken('The user is gone.', false);
   // When it was seen is told to the user only; the request does not wait for it to be written.
-  accounts.devices.seen(userId, deviceId, ip).catch(() => undefined);
+  accounts.devices.seen(userId, deviceId, ip)?.catch(() => undefined);
   return { userId, deviceId, tokenHash, isAdmin: user.isAdmin };
 }
 

@@ -27,7 +27,12 @@ export class MatrixError extends StateroomError {
     message: string,
     body: Readonly<Record<string, unknown>> = {},
   ) {
+    // Strangers decide how many refusals there are, and nobody reads where one was made: finding that out takes
+    // longer than all else that is done for such a request.
+    const framesMax = Error.stackTraceLimit;
+    if (status < 500) Error.stackTraceLimit = 0;
     super(ClientRequestError.code, message, { errcode, status } satisfies ErrorFields);
+    Error.stackTraceLimit = framesMax;
     this.status = status;
     this.errcode = errcode;
     this.body = body;

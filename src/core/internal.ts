@@ -13,6 +13,7 @@ import { groupEvent, knownEvent } from './decision.js';
 import type { Judge } from './judge.js';
 import { type CoreObserver, observed } from './observer.js';
 import type { GivenState } from '../store/records.js';
+import type { RootRef } from '../tree/types.js';
 import type { WithoutEvent, Writer } from './writer.js';
 
 /** One record to write, or to take away. */
@@ -125,6 +126,14 @@ export class InternalRooms {
     const room = this.#parts.rooms.find(roomId);
     const id = room?.states.get(room.current().root, type, stateKey);
     return id === undefined ? undefined : this.#parts.known.pdu(id)?.content;
+  }
+
+  /**
+   * What a room's records are now, also those that are not yet on disk: another object as soon as one changes.
+   * Reads nothing.
+   */
+  root(roomId: RoomId): RootRef | undefined {
+    return this.#parts.rooms.find(roomId)?.current().root;
   }
 
   /** All records of a type that have a key, in no order. */

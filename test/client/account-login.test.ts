@@ -226,6 +226,24 @@ test('/logout/all ends every session of the user and nobody else’s', async ({ 
   assert.equal(server.home.accounts.devices.list(phone.userId), []);
 });
 
+test('tokens that are in use are refused from the moment on in which their session or their user ends', async ({
+  server,
+}) => {
+  const phone = await server.user('alice');
+  const laptop = await server.device(phone.userId);
+  const bob = await server.user('bob');
+  const statuses = async (): Promise<number[]> => {
+    const answers = await Promise.all([phone, laptop, bob].map((at) => whoami(server, at.accessToken)));
+    return answers.map(({ status }) => status);
+  };
+  assert.equal([await statuses(), await statuses()].flat(), [200, 200, 200, 200, 200, 200]);
+  await server.call(phone, 'POST', '/v3/logout');
+  assert.equal(await statuses(), [401, 200, 200]);
+  await server.home.accounts.deactivate(phone.userId, { erase: false });
+  assert.equal(await statuses(), [401, 401, 200]);
+  assert.equal(await statuses(), [401, 401, 200]);
+});
+
 test('whoami names user and device', async ({ server }) => {
   const alice = await server.user('alice');
   const { body } = await whoami(server, alice.accessToken);

@@ -24,4 +24,20 @@ test('a room that was forgotten goes on from its row', async () => {
   await engine.close();
 });
 
+test('a room that was asked for since the last look stays, and another goes', async () => {
+  const engine = await openEngine();
+  const { rooms } = engine.core;
+  const [first, second, third] = [internalRoomId('a'), internalRoomId('b'), internalRoomId('c')];
+  const ids = [first, second, third];
+  await engine.internal.write(ids.map((roomId) => ({ roomId, type: 't', stateKey: 'a', content: {} })));
+  const held = ids.map((roomId) => rooms.find(roomId));
+  rooms.trim(2);
+  rooms.find(second);
+  assert.is.not(rooms.find(first), held[0], 'all were asked for: the oldest goes');
+  rooms.trim(2);
+  assert.is(rooms.find(second), held[1]);
+  assert.is.not(rooms.find(third), held[2]);
+  await engine.close();
+});
+
 test.run();

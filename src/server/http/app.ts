@@ -42,6 +42,9 @@ export interface App {
 /** Percent-encoded, an id of 255 bytes is three times that. */
 const PATH_PARAMETER_LENGTH_MAX = 2_048;
 
+/** What every body is taken for. */
+const BODY_TYPE = 'application/json';
+
 /** As the specification recommends them, on every response. */
 const CORS = {
   'access-control-allow-origin': '*',
@@ -72,12 +75,12 @@ export function createApp(parts: AppParts): App {
   const connections = new Connections(app.server);
 
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser(BODY_TYPE, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(CORS);
     // What a client says of its body's type changes nothing: it is JSON, or it is refused.
-    request.raw.headers['content-type'] = 'application/json';
+    request.raw.headers['content-type'] = BODY_TYPE;
     if (request.method === 'OPTIONS') reply.code(204).send();
     else done();
   });
@@ -88,17 +91,7 @@ export function createApp(parts: AppParts): App {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.is404 ? undefined : request.routeOptions.url;
     metrics.observe(request.method, route, reply.statusCode, reply.elapsedTime);
-    log.debug(
-      {
-        request: request.id,
-        method: request.method,
-        path: pathOf(request),
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-        ip: request.ip,
-      },
-      'request',
-    );
+    if (log.isLevelEnabled('debug')) logRequest(request, reply, log);
     done();
   });
   app.setErrorHandler((error, request, reply) => fail(error, request, reply, log));
@@ -123,6 +116,20 @@ export function createApp(parts: AppParts): App {
 function pathOf(request: FastifyRequest): string {
   const end = request.url.indexOf('?');
   return end === -1 ? request.url : request.url.slice(0, end);
+}
+
+function logRequest(request: FastifyRequest, reply: FastifyReply, log: Logger): void {
+  log.debug(
+    {
+      request: request.id,
+      method: request.method,
+      path: pathOf(request),
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+      ip: request.ip,
+    },
+    'request',
+  );
 }
 
 function fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {

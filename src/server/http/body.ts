@@ -63,11 +63,13 @@ function plainList(list: readonly JsonValue[], depthLeft: number): readonly Json
 }
 
 function plainObject(object: JsonObject, depthLeft: number): JsonObject {
-  let hasChanged = false;
-  const entries = Object.entries(object).map(([key, item]): readonly [string, JsonValue] => {
+  let changed: Map<string, JsonValue> | undefined;
+  for (const key of Object.keys(object)) {
+    const item = object[key] as JsonValue;
     const made = plain(item, depthLeft);
-    hasChanged ||= made !== item;
-    return [key, made];
-  });
-  return hasChanged ? Object.fromEntries(entries) : object;
+    if (made === item) continue;
+    changed ??= new Map(Object.entries(object));
+    changed.set(key, made);
+  }
+  return changed === undefined ? object : Object.fromEntries(changed);
 }

@@ -48,7 +48,7 @@ function mount(
     method: route.method,
     url: route.path,
     ...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
-    onRequest: async (request, reply) => {
+    onRequest: (request, reply, done) => {
       const asker = askerOf(route, request);
       const retryAfterMs = rateLimits.take('federation', asker);
       if (retryAfterMs > 0) throw limitExceeded(retryAfterMs);
@@ -60,6 +60,7 @@ function mount(
         if (left === 0) underWay.delete(asker);
         else underWay.set(asker, left);
       });
+      done();
     },
     handler: async (request, reply) => {
       const { origin, body } = await admit(federation, route, {

@@ -16,6 +16,13 @@ import type { LongRequests } from './long-requests.js';
 import { networkOf, type RateLimits } from './rate-limits.js';
 import { accessTokenOf, HandledRequest } from './request.js';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, where the route wants to know. */
+    requester: Requester | undefined;
+  }
+}
+
 /** What mounted routes need beside the homeserver. */
 export interface MountParts {
   readonly home: Homeserver;
@@ -59,19 +66,20 @@ function mount(
     method: route.method,
     url: route.path,
     ...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
-    onRequest: async (request) => {
-      const requester = identified(home, route, request, rateLimits);
-      request.setDecorator<Requester | undefined>('requester', requester);
-      const retryAfterMs = rateLimits.take(route.rateLimit, requester?.userId ?? networkOf(request.ip));
+    // No promise where nothing is waited for: they would cost more than what is done here.
+    onRequest: (request, _reply, done) => {
+      request.requester = identified(home, route, request, rateLimits);
+      const asker = request.requester?.userId ?? networkOf(request.ip);
+      const retryAfterMs = rateLimits.take(route.rateLimit, asker);
       if (retryAfterMs > 0) throw limitExceeded(retryAfterMs);
+      done();
     },
-    handler: async (request, reply) => {
-      const requester = request.getDecorator<Requester | undefined>('requester');
+    handler: (request, reply) => {
       const body =
         route.method === 'GET' ? {} : parseBody(request.body as Uint8Array | undefined, jsonDepthMax);
       if (validator !== undefined) check(validator, body);
-      const signalOf = longRequests.signalOf(reply.raw);
-      const answer = await route.handler(new HandledRequest(request, body, requester, signalOf), home);
+      const answer = route.handler(new HandledRequest(request, body, longRequests.signalOf(reply.raw)), home);
+      if (answer instanceof Promise) return answer.then((later) => send(reply, later));
       return send(reply, answer);
     },
   });
@@ -101,12 +109,18 @@ function check(validator: Validator, body: JsonObject): void {
 }
 
 /** Writes an answer. */
-function send(reply: FastifyReply, answer: JsonObject | Reply): FastifyReply {
-  if (!(answer instanceof Reply)) return sendJson(reply, 200, answer);
+function send(reply: FastifyReply, answer: JsonObject | Reply): void {
+  if (!(answer instanceof Reply)) {
+    sendJson(reply, 200, answer);
+    return;
+  }
   for (const [name, value] of Object.entries(answer.headers)) reply.header(name, value);
-  if (typeof answer.body !== 'string') return sendJson(reply, answer.status, answer.body);
+  if (typeof answer.body !== 'string') {
+    sendJson(reply, answer.status, answer.body);
+    return;
+  }
   if (!reply.hasHeader('content-type')) reply.type('text/plain; charset=utf-8');
-  return reply.code(answer.status).send(answer.body);
+  reply.code(answer.status).send(answer.body);
 }
 
 /** JSON, made text here: the framework would only look for a schema first. */

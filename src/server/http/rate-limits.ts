@@ -1,10 +1,11 @@
 // Rate limits: a bucket of tokens for each class and whoever asks, in memory that has a bound.
 //
-// A bucket holds `burst` tokens and fills by `perSecond`; a request takes one. Buckets are kept in the order of
-// their last use: beyond the bound the one unused longest goes, which by then is full again or nearly so.
+// A bucket holds `burst` tokens and fills by `perSecond`; a request takes one. Beyond the bound one goes that was
+// not used for long, which by then is full again or nearly so.
 
 import type { Rate, ServerConfig } from '../config/config.js';
 import type { RateLimit } from '../../client/route.js';
+import { ClockCache } from '../../lib/clock-cache.js';
 
 const BUCKETS_MAX = 50_000;
 
@@ -17,8 +18,7 @@ interface Bucket {
 export class RateLimits {
   readonly #rates: ServerConfig['rateLimits'];
   readonly #now: () => number;
-  readonly #bucketsMax: number;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: ClockCache<string, Bucket>;
 
   /**
    * @param rates undefined: nothing is limited
@@ -27,7 +27,7 @@ export class RateLimits {
   constructor(rates: ServerConfig['rateLimits'], now: () => number, bucketsMax = BUCKETS_MAX) {
     this.#rates = rates;
     this.#now = now;
-    this.#bucketsMax = bucketsMax;
+    this.#buckets = new ClockCache(bucketsMax);
   }
 
   /** Buckets kept now. */
@@ -44,11 +44,7 @@ export class RateLimits {
     const rate = limit === 'none' ? undefined : this.#rates?.[limit];
     if (rate === undefined) return 0;
     const key = `${limit} ${who}`;
-    const now = this.#now();
-    const bucket = this.#filled(key, rate, now);
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
-    if (this.#buckets.size > this.#bucketsMax) this.#evict();
+    const bucket = this.#filled(key, rate, this.#now());
     if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / rate.perSecond) * 1_000);
     bucket.tokens -= 1;
     return 0;
@@ -62,17 +58,12 @@ export class RateLimits {
   }
 
   #filled(key: string, { perSecond, burst }: Rate, now: number): Bucket {
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
+    const known = this.#buckets.get(key);
+    const bucket = known ?? { tokens: burst, at: now };
+    if (known === undefined) this.#buckets.set(key, bucket, 1);
     bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1_000) * perSecond);
     bucket.at = now;
     return bucket;
-  }
-
-  #evict(): void {
-    for (const key of this.#buckets.keys()) {
-      this.#buckets.delete(key);
-      return;
-    }
   }
 }
 

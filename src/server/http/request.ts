@@ -10,24 +10,25 @@ export class HandledRequest implements AuthenticatedRequest {
   readonly query: Readonly<Record<string, string | readonly string[]>>;
   readonly body: JsonObject;
   readonly requester: Requester | undefined;
-  readonly ip: string;
-  readonly userAgent: string;
+  readonly #request: FastifyRequest;
   readonly #signalOf: () => EndSignal;
 
   /** @param signalOf makes the signal when somebody asks for it: most handlers do not */
-  constructor(
-    request: FastifyRequest,
-    body: JsonObject,
-    requester: Requester | undefined,
-    signalOf: () => EndSignal,
-  ) {
+  constructor(request: FastifyRequest, body: JsonObject, signalOf: () => EndSignal) {
     this.params = request.params as Record<string, string>;
     this.query = request.query as Record<string, string | string[]>;
     this.body = body;
-    this.requester = requester;
-    this.ip = request.ip;
-    this.userAgent = request.headers['user-agent'] ?? '';
+    this.requester = request.requester;
+    this.#request = request;
     this.#signalOf = signalOf;
+  }
+
+  get ip(): string {
+    return this.#request.ip;
+  }
+
+  get userAgent(): string {
+    return this.#request.headers['user-agent'] ?? '';
   }
 
   get signal(): EndSignal {
