@@ -85,7 +85,7 @@ export class Store {
   readonly redacted: RedactedIndex;
   readonly childless: ChildlessIndex;
   readonly #sync: boolean;
-  /** Rows of rooms that were asked for since they were written last; empty where others write. */
+  /** Rows of rooms that were asked for; empty where others write. */
   readonly #rooms = new ClockCache<RoomId, RoomRow>(ROOMS_CACHED);
   #hasWritten = false;
 
@@ -324,7 +324,7 @@ export class Store {
   async write(group: CommitGroup): Promise<void> {
     this.#hasWritten = true;
     await this.#apply((rows) => putGroup(group, rows));
-    for (const { roomId } of group.rooms) this.#rooms.delete(roomId);
+    for (const row of group.rooms) if (this.#rooms.has(row.roomId)) this.#rooms.set(row.roomId, row, 1);
     this.redacted.note(group);
     this.childless.note(group);
   }
