@@ -140,13 +140,13 @@ export function beginSigning(
     end -= 1 + Buffer.byteLength(parts.members[i] as string);
   }
   const start = end - SIGNATURE_END.length - SIGNATURE_PLACE.length;
-  const signed = key.signAsync(utf8(essential)).then((signature) => {
-    const text = toBase64(signature);
+  const sign = async (): Promise<void> => {
+    const text = toBase64(await key.signAsync(utf8(essential)));
     assert(text.length === SIGNATURE_PLACE.length, 'an ed25519 signature is 64 bytes');
     ofServer[key.keyId] = text;
     bytes.set(utf8(text), start);
-  });
-  return { parts, essential, bytes, signed };
+  };
+  return { parts, essential, bytes, signed: sign() };
 }
 
 function hashedEvent(

@@ -195,7 +195,7 @@ test('bytes that are no row are refused by name, whatever they are', () => {
   for (let length = 0; length < 20; length++) {
     for (const decode of [decodeEvent, decodeRoots, decodeRoom]) {
       refused(() => decode(encodeValue(new Array(length).fill(0))));
-      refused(() => decode(encodeValue(new Array(length).fill([0]))));
+      refused(() => decode(encodeValue(Array.from({ length }, () => [0]))));
     }
   }
   for (const decode of [decodeEvent, decodeRoots, decodeRoom, decodeChain, decodeGiven, decodeNumber]) {
