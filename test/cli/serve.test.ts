@@ -91,6 +91,9 @@ test('a server is started, told what to do next, given users, killed, and has lo
   const token = await login(first, 'alice', made.password);
   const room = await ask(first.address, `${V3}/createRoom`, { token, body: { name: 'Kept' } });
   const roomId = String(room.body['room_id']);
+  const send = `${V3}/rooms/${encodeURIComponent(roomId)}/send/m.room.message/m1`;
+  const message = { token, method: 'PUT', body: { msgtype: 'm.text', body: 'once' } };
+  const sent = String((await ask(first.address, send, message)).body['event_id']);
   await end(first, 'SIGKILL');
 
   const second = await start();
@@ -101,6 +104,11 @@ test('a server is started, told what to do next, given users, killed, and has lo
     token,
   });
   assert.equal(name.body, { name: 'Kept' });
+  assert.is((await ask(second.address, send, message)).body['event_id'], sent, 'sent again, it is the same');
+  const device = String(whoami.body['device_id']);
+  const { transaction } = jsonOf<{ transaction: unknown }>(place.run(['event', sent, '--json']));
+  assert.equal(transaction, { device_id: device, txn_id: 'm1' });
+  assert.match(place.run(['event', sent]).stdout, `by device ${device}, transaction m1`);
   await login(second, 'bob', 'builder of things');
 
   const users = jsonOf<Array<{ user_id: string; admin: boolean }>>(

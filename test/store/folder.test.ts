@@ -39,6 +39,18 @@ test('a schema that this code does not know is refused', () =>
     assert.is(await codeOf(Store.open(at(path, false))), 'STORE_SCHEMA_UNKNOWN');
   }));
 
+for (const schema of [2, 3]) {
+  test(`a store of schema ${schema}, whose rows are the same, is taken up to today's when it is opened`, () =>
+    inFolder(async (path) => {
+      const store = await Store.open(at(path, true));
+      await store.writeMeta('schema', schema);
+      await store.close();
+      const again = await Store.open(at(path, false));
+      assert.is(again.meta('schema'), SCHEMA_VERSION);
+      await again.close();
+    }));
+}
+
 test('a store without the index of redacted events gets it when it is opened', () =>
   inFolder(async (path) => {
     const engine = await openEngine({

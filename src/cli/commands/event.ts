@@ -55,6 +55,10 @@ function recordOf(seq: number, row: EventRow, roots: RootsRow | undefined) {
     given_state: row.hasGivenState,
     received_from: row.receivedFrom,
     received_at: row.receivedAt,
+    transaction:
+      row.transaction === undefined
+        ? null
+        : { device_id: row.transaction.deviceId, txn_id: row.transaction.txnId },
   };
 }
 
@@ -83,7 +87,13 @@ function textOf(record: EventRecord, pdu: string): string {
       'received',
       `${timeText(record.received_at)}${record.received_from === '' ? '' : ` from ${record.received_from}`}`,
     ],
+    ...(record.transaction === null ? [] : [['sent', sentText(record.transaction)] as const]),
   ]);
   const event = JSON.stringify(JSON.parse(pdu), undefined, 2).split('\n').map(printable).join('\n');
   return `${lines}\n${colors.dim('event')}\n${event}\n`;
+}
+
+/** Which device sent it, by which request: clients choose both names. */
+function sentText({ device_id: deviceId, txn_id: txnId }: NonNullable<EventRecord['transaction']>): string {
+  return `by device ${deviceId}, transaction ${txnId}`;
 }
