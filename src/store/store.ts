@@ -6,6 +6,7 @@
 
 import type { EventId, RoomId } from '../event/ids.js';
 import { ClockCache } from '../lib/clock-cache.js';
+import { inChunks } from './chunks.js';
 import { ChildlessIndex } from './childless-index.js';
 import { type CommitGroup, COUNTERS_KEY, putGroup, type RowSink } from './commit-group.js';
 import { type Database, type Location, openDatabase } from './database.js';
@@ -288,13 +289,13 @@ export class Store {
     options: { readonly reverse?: boolean; readonly limit?: number } = {},
   ): AsyncGenerator<number> {
     const range = { ...edgeRange(referredId, kind), ...options };
-    for await (const key of this.database.keys(range)) yield numberOfKey(key);
+    for await (const key of inChunks(this.database.keys(range))) yield numberOfKey(key);
   }
 
   /** Seqs of every event that claimed a key of a room, any key of a type, or any at all, accepted or not. */
   async *versions(roomNumber: number, type?: string, stateKey?: string): AsyncGenerator<number> {
-    for await (const key of this.database.keys(versionRange(roomNumber, type, stateKey)))
-      yield numberOfKey(key);
+    const range = versionRange(roomNumber, type, stateKey);
+    for await (const key of inChunks(this.database.keys(range))) yield numberOfKey(key);
   }
 
   /** Rows of a durable queue, oldest first. */
@@ -305,7 +306,7 @@ export class Store {
   }
 
   async *#range(range: KeyRange, reverse = false): AsyncGenerator<[Buffer, Buffer]> {
-    yield* this.database.iterator({ ...range, reverse });
+    yield* inChunks(this.database.iterator({ ...range, reverse }));
   }
 
   // Writing.
