@@ -9,7 +9,7 @@ import { ClockCache } from '../lib/clock-cache.js';
 import { inChunks } from './chunks.js';
 import { ChildlessIndex } from './childless-index.js';
 import { type CommitGroup, COUNTERS_KEY, putGroup, type RowSink } from './commit-group.js';
-import { type Database, type Location, openDatabase } from './database.js';
+import { type Database, type Location, type OpenDatabase, openDatabase } from './database.js';
 import { StoreSchemaError, StoreWorkUnfinishedError, StoreWriteError } from './errors.js';
 import {
   chainKey,
@@ -87,11 +87,13 @@ export class Store {
   readonly #sync: boolean;
   /** Rows of rooms that were asked for since they were written last; empty where others write. */
   readonly #rooms = new ClockCache<RoomId, RoomRow>(ROOMS_CACHED);
+  readonly #settle: (() => Promise<void>) | undefined;
   #hasWritten = false;
 
-  private constructor(database: Database, path: string | undefined, sync: boolean) {
+  private constructor({ database, path, settle }: OpenDatabase, sync: boolean) {
     this.database = database;
     this.path = path;
+    this.#settle = settle;
     this.redacted = new RedactedIndex(database);
     this.childless = new ChildlessIndex(database);
     this.#sync = sync;
@@ -103,8 +105,9 @@ export class Store {
    *   rebuild or purge, and what `openDatabase` throws
    */
   static async open(location: Location, options: StoreOptions = {}): Promise<Store> {
-    const { database, path } = await openDatabase(location);
-    const store = new Store(database, path, path !== undefined && options.durability !== 'os');
+    const opened = await openDatabase(location);
+    const { database, path } = opened;
+    const store = new Store(opened, path !== undefined && options.durability !== 'os');
     try {
       await store.#checkSchema(location.kind === 'memory' || (location.kind === 'folder' && location.create));
       if (options.forRepair !== true) store.#checkFinished();
@@ -149,7 +152,9 @@ export class Store {
     return true;
   }
 
+  /** Closes it; what was written lies in tables then, not in a log which the next start would have to read whole. */
   async close(): Promise<void> {
+    if (this.#hasWritten) await this.#settle?.();
     await this.database.close();
   }
 
