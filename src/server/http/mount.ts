@@ -5,7 +5,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile, type Validator } from 'typebox/compile';
+import type { Validator } from 'typebox/compile';
 import { authenticate } from '../../client/authenticate.js';
 import { badJson, limitExceeded } from '../../client/errors.js';
 import type { Homeserver } from '../../client/homeserver.js';
@@ -41,18 +41,12 @@ export function withOldPaths(routes: readonly Route[]): Route[] {
 
 export function mountRoutes(app: FastifyInstance, routes: readonly Route[], parts: MountParts): void {
   app.decorateRequest('requester', undefined);
-  const validators = new Map<TSchema, Validator>();
-  for (const route of routes) {
-    const validator = route.body && (validators.get(route.body) ?? Compile(route.body));
-    if (route.body !== undefined && validator !== undefined) validators.set(route.body, validator);
-    mount(app, route, validator, parts);
-  }
+  for (const route of routes) mount(app, route, parts);
 }
 
 function mount(
   app: FastifyInstance,
   route: Route,
-  validator: Validator | undefined,
   { home, rateLimits, longRequests, jsonDepthMax }: MountParts,
 ): void {
   app.route({
@@ -69,7 +63,7 @@ function mount(
       const requester = request.getDecorator<Requester | undefined>('requester');
       const body =
         route.method === 'GET' ? {} : parseBody(request.body as Uint8Array | undefined, jsonDepthMax);
-      if (validator !== undefined) check(validator, body);
+      if (route.body !== undefined) check(await validatorOf(route.body), body);
       const signalOf = longRequests.signalOf(reply.raw);
       const answer = await route.handler(new HandledRequest(request, body, requester, signalOf), home);
       return send(reply, answer);
@@ -91,6 +85,18 @@ function identified(
     const retryAfterMs = rateLimits.take('other', networkOf(request.ip));
     throw retryAfterMs > 0 ? limitExceeded(retryAfterMs) : error;
   }
+}
+
+const validators = new WeakMap<TSchema, Validator>();
+
+/** What checks bodies of a schema, made when the first comes: few routes have one, and what makes it takes 18 MB. */
+async function validatorOf(schema: TSchema): Promise<Validator> {
+  const known = validators.get(schema);
+  if (known !== undefined) return known;
+  const { Compile } = await import('typebox/compile');
+  const validator = Compile(schema);
+  validators.set(schema, validator);
+  return validator;
 }
 
 function check(validator: Validator, body: JsonObject): void {
