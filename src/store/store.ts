@@ -89,6 +89,8 @@ export class Store {
   readonly #rooms = new ClockCache<RoomId, RoomRow>(ROOMS_CACHED);
   readonly #settle: (() => Promise<void>) | undefined;
   #hasWritten = false;
+  /** Something was written: also what is no commit group. */
+  #isChanged = false;
 
   private constructor({ database, path, settle }: OpenDatabase, sync: boolean) {
     this.database = database;
@@ -154,7 +156,7 @@ export class Store {
 
   /** Closes it; what was written lies in tables then, not in a log which the next start would have to read whole. */
   async close(): Promise<void> {
-    if (this.#hasWritten) await this.#settle?.();
+    if (this.#isChanged) await this.#settle?.();
     await this.database.close();
   }
 
@@ -336,6 +338,7 @@ export class Store {
   }
 
   async #apply(fill: (rows: RowSink) => void): Promise<void> {
+    this.#isChanged = true;
     try {
       // A chained batch takes half the time of an array: each operation is one call with two buffers.
       const batch = this.database.batch();
