@@ -53,8 +53,11 @@ interface Entry {
 interface Queues {
   readonly view: StateView;
   /** By device, oldest first. */
-  readonly byDevice: Map<string, Entry[]>;
+  readonly byDevice: ReadonlyMap<string, Entry[]>;
 }
+
+/** One for all users for whom nothing waits, who are nearly all. */
+const NONE: ReadonlyMap<string, Entry[]> = new Map<string, Entry[]>();
 
 export class ToDevice {
   readonly #parts: AccountParts;
@@ -128,7 +131,7 @@ export class ToDevice {
     const now = this.#engine.reader.view(room.roomId, room.root);
     const held = this.#queues.get(userId) ?? {
       view: now.at(EMPTY_ROOT),
-      byDevice: new Map<string, Entry[]>(),
+      byDevice: NONE,
     };
     const queues = this.#broughtUpTo(now, held);
     // Asked for last, it goes last: the first of the map is the one to forget.
@@ -141,7 +144,7 @@ export class ToDevice {
 
   #broughtUpTo(now: StateView, held: Queues): Queues {
     const known = held.view.rootRef.count === 0 ? undefined : changesOrNone(held.view, now);
-    const byDevice = known === undefined ? new Map<string, Entry[]>() : held.byDevice;
+    const byDevice = new Map(known === undefined ? NONE : held.byDevice);
     const changes = known ?? entriesAsChanges(now);
     const gone = new Set<string>();
     const came: Entry[] = [];
@@ -162,7 +165,7 @@ export class ToDevice {
       queue.push(entry);
       byDevice.set(deviceId, queue);
     }
-    return { view: now, byDevice };
+    return { view: now, byDevice: byDevice.size === 0 ? NONE : byDevice };
   }
 }
 

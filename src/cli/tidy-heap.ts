@@ -6,6 +6,7 @@
 // beside others; it collects when the heap has doubled.
 
 import { setFlagsFromString } from 'node:v8';
+import { giveBackAtRest } from './rest.js';
 
 const GROWTH_PERCENT = 100;
 const OURS = '--heap-growing-percent';
@@ -13,5 +14,7 @@ const OURS = '--heap-growing-percent';
 /** Has this process collect its heap early, unless whoever started it says how. Threads started later do so too. */
 export function tidyHeap(execArgv: readonly string[] = process.execArgv): void {
   const isSaid = execArgv.some((word) => word.replaceAll('_', '-').startsWith(OURS));
-  if (!isSaid) setFlagsFromString(`${OURS}=${GROWTH_PERCENT}`);
+  if (isSaid) return;
+  setFlagsFromString(`${OURS}=${GROWTH_PERCENT}`);
+  giveBackAtRest();
 }

@@ -33,7 +33,6 @@ import { HistoryCollector } from './operations/history-collector.js';
 import { type Logger, openLog } from './operations/logs.js';
 import { addHealth, addMetrics } from './operations/operation-routes.js';
 import { RequestMetrics } from './operations/request-metrics.js';
-import { sharedSecretRoutes } from './shared-secret.js';
 import { openFederation } from './open-federation.js';
 import { addFederationMetrics } from './operations/federation-metrics.js';
 import { KeptSigningKeys } from './signing-key-file.js';
@@ -171,7 +170,7 @@ async function start(
     config,
     home,
     rateLimits,
-    routes: [...clientRoutes, ...secretRoutes(config)],
+    routes: [...clientRoutes, ...(await secretRoutes(config))],
     federationRoutes: [...federationRoutes, ...delegationRoutes(config)],
     log,
     metrics: new RequestMetrics(registry),
@@ -260,8 +259,11 @@ function delegationRoutes({ federation: { delegate } }: ServerConfig) {
   return delegate === undefined ? [] : [delegationRoute(delegate)];
 }
 
-function secretRoutes({ registration }: ServerConfig) {
-  return registration.sharedSecret === undefined ? [] : sharedSecretRoutes(registration.sharedSecret);
+async function secretRoutes({ registration: { sharedSecret } }: ServerConfig) {
+  if (sharedSecret === undefined) return [];
+  // Few servers have it, and its schema takes some megabytes.
+  const { sharedSecretRoutes } = await import('./shared-secret.js');
+  return sharedSecretRoutes(sharedSecret);
 }
 
 function addOperations(app: App, home: Homeserver, registry: Registry, config: ServerConfig): void {

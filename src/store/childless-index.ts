@@ -4,6 +4,7 @@
 // A range is read while groups are written: what it found counts only if no relation was written meanwhile.
 
 import { ClockCache } from '../lib/clock-cache.js';
+import { inChunks } from './chunks.js';
 import type { CommitGroup } from './commit-group.js';
 import type { Database } from './database.js';
 import { edgeRange } from './keys.js';
@@ -24,8 +25,8 @@ export class ChildlessIndex {
   async has(eventId: string): Promise<boolean> {
     if (this.#kept.get(eventId) === true) return true;
     const writtenBefore = this.#relationsWritten;
-    const found = await this.#database.keys({ ...edgeRange(eventId, 'relation'), limit: 1 }).all();
-    if (found.length > 0) return false;
+    for await (const _ of inChunks(this.#database.keys({ ...edgeRange(eventId, 'relation'), limit: 1 })))
+      return false;
     if (this.#relationsWritten === writtenBefore) this.#kept.set(eventId, true, 1);
     return true;
   }

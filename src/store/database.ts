@@ -30,10 +30,15 @@ export interface OpenDatabase {
   readonly database: Database;
   /** Real absolute path, or undefined in memory. */
   readonly path: string | undefined;
+  /** Brings what is in the log into tables: whoever opens the database next need not read it again. */
+  readonly settle?: () => Promise<void>;
 }
 
+/** Before all keys: a range that holds nothing. */
+const NO_KEY = Buffer.alloc(1);
+
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
-const CACHE_BYTES = 8 * 1024 * 1024;
+const CACHE_BYTES = 4 * 1024 * 1024;
 
 /**
  * Opens the database.
@@ -61,7 +66,8 @@ export async function openDatabase(location: Location): Promise<OpenDatabase> {
   } catch (error) {
     throw openFault(error, path);
   }
-  return { database, path };
+  // Compacting a range, LevelDB brings first what was written last into a table.
+  return { database, path, settle: () => database.compactRange(NO_KEY, NO_KEY) };
 }
 
 /** The folder's real path; made first where that is allowed. */

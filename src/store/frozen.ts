@@ -4,6 +4,7 @@
 
 import type { AbstractSnapshot } from 'abstract-level';
 import type { RecordSource } from '../tree/types.js';
+import { inChunks } from './chunks.js';
 import type { Database } from './database.js';
 import { type KeyRange, nodesKey } from './keys.js';
 import type { Store } from './store.js';
@@ -27,11 +28,11 @@ export class FrozenStore implements RecordSource {
   }
 
   async *rows(range: KeyRange, reverse = false): AsyncGenerator<readonly [key: Buffer, value: Buffer]> {
-    yield* this.#database.iterator({ ...range, reverse, snapshot: this.#snapshot });
+    yield* inChunks(this.#database.iterator({ ...range, reverse, snapshot: this.#snapshot }));
   }
 
   async *keys(range: KeyRange): AsyncGenerator<Buffer> {
-    yield* this.#database.keys({ ...range, snapshot: this.#snapshot });
+    yield* inChunks(this.#database.keys({ ...range, snapshot: this.#snapshot }));
   }
 
   async close(): Promise<void> {

@@ -6,9 +6,10 @@
 
 import type { EventId, RoomId } from '../event/ids.js';
 import { ClockCache } from '../lib/clock-cache.js';
+import { inChunks } from './chunks.js';
 import { ChildlessIndex } from './childless-index.js';
 import { type CommitGroup, COUNTERS_KEY, putGroup, type RowSink } from './commit-group.js';
-import { type Database, type Location, openDatabase } from './database.js';
+import { type Database, type Location, type OpenDatabase, openDatabase } from './database.js';
 import { StoreSchemaError, StoreWorkUnfinishedError, StoreWriteError } from './errors.js';
 import {
   chainKey,
@@ -87,11 +88,15 @@ export class Store {
   readonly #sync: boolean;
   /** Rows of rooms that were asked for; empty where others write. */
   readonly #rooms = new ClockCache<RoomId, RoomRow>(ROOMS_CACHED);
+  readonly #settle: (() => Promise<void>) | undefined;
   #hasWritten = false;
+  /** Something was written: also what is no commit group. */
+  #isChanged = false;
 
-  private constructor(database: Database, path: string | undefined, sync: boolean) {
+  private constructor({ database, path, settle }: OpenDatabase, sync: boolean) {
     this.database = database;
     this.path = path;
+    this.#settle = settle;
     this.redacted = new RedactedIndex(database);
     this.childless = new ChildlessIndex(database);
     this.#sync = sync;
@@ -103,8 +108,9 @@ export class Store {
    *   rebuild or purge, and what `openDatabase` throws
    */
   static async open(location: Location, options: StoreOptions = {}): Promise<Store> {
-    const { database, path } = await openDatabase(location);
-    const store = new Store(database, path, path !== undefined && options.durability !== 'os');
+    const opened = await openDatabase(location);
+    const { database, path } = opened;
+    const store = new Store(opened, path !== undefined && options.durability !== 'os');
     try {
       await store.#checkSchema(location.kind === 'memory' || (location.kind === 'folder' && location.create));
       if (options.forRepair !== true) store.#checkFinished();
@@ -149,7 +155,11 @@ export class Store {
     return true;
   }
 
+  /** Closes it; what was written lies in tables then, not in a log which the next start would have to read whole. */
   async close(): Promise<void> {
+    const isOpen = this.database.status === 'open';
+    // On a full disk the log stays, and is read at the next start.
+    if (isOpen && this.#isChanged) await this.#settle?.().catch(() => undefined);
     await this.database.close();
   }
 
@@ -295,13 +305,13 @@ export class Store {
     options: { readonly reverse?: boolean; readonly limit?: number } = {},
   ): AsyncGenerator<number> {
     const range = { ...edgeRange(referredId, kind), ...options };
-    for await (const key of this.database.keys(range)) yield numberOfKey(key);
+    for await (const key of inChunks(this.database.keys(range))) yield numberOfKey(key);
   }
 
   /** Seqs of every event that claimed a key of a room, any key of a type, or any at all, accepted or not. */
   async *versions(roomNumber: number, type?: string, stateKey?: string): AsyncGenerator<number> {
-    for await (const key of this.database.keys(versionRange(roomNumber, type, stateKey)))
-      yield numberOfKey(key);
+    const range = versionRange(roomNumber, type, stateKey);
+    for await (const key of inChunks(this.database.keys(range))) yield numberOfKey(key);
   }
 
   /** Rows of a durable queue, oldest first. */
@@ -312,7 +322,7 @@ export class Store {
   }
 
   async *#range(range: KeyRange, reverse = false): AsyncGenerator<[Buffer, Buffer]> {
-    yield* this.database.iterator({ ...range, reverse });
+    yield* inChunks(this.database.iterator({ ...range, reverse }));
   }
 
   // Writing.
@@ -337,6 +347,7 @@ export class Store {
   }
 
   async #apply(fill: (rows: RowSink) => void): Promise<void> {
+    this.#isChanged = true;
     try {
       // A chained batch takes half the time of an array: each operation is one call with two buffers.
       const batch = this.database.batch();

@@ -39,6 +39,9 @@ const CHILD_OVERHEAD_BYTES = 150;
 const ENTRY_OVERHEAD_BYTES = 40;
 const READ_ENTRY_BYTES = 360;
 
+/** Replaced nodes that stay where there is room: whoever compares a state with the one before asks for the newest. */
+const REPLACED_MAX = 1024;
+
 /** The queue of replaced nodes is cut when so many are done, and they are half of it. */
 const COMPACT_MIN = 1024;
 
@@ -118,6 +121,7 @@ export class NodeCache {
     if (node.ringSlot === -1) return;
     node.visited = false;
     this.#replaced.push(node);
+    if (this.#replaced.length - this.#nextReplaced > REPLACED_MAX) this.#evictReplaced();
   }
 
   /** Drops everything that is not pinned. */
@@ -156,7 +160,12 @@ export class NodeCache {
         this.#replaced = this.#replaced.slice(this.#nextReplaced);
         this.#nextReplaced = 0;
       }
-      if (node.ringSlot === -1 || node.visited) continue;
+      if (node.ringSlot === -1) continue;
+      if (node.visited) {
+        node.visited = false;
+        this.#replaced.push(node);
+        continue;
+      }
       this.#drop(node);
       this.#evictions++;
       return true;

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -227,5 +227,18 @@ function mountSmall(path: string): boolean {
     return false;
   }
 }
+
+test('a store that was closed has no log that the next start would have to read', () =>
+  inFolder(async (path) => {
+    const store = await Store.open(at(path, true));
+    await store.writeMeta('note', 'x'.repeat(100_000));
+    await store.close();
+    const logs = (await readdir(path)).filter((name) => name.endsWith('.log'));
+    const sizes = await Promise.all(logs.map(async (name) => (await stat(join(path, name))).size));
+    assert.is(Math.max(...sizes), 0);
+    const again = await Store.open(at(path, false));
+    assert.is(again.meta('note'), 'x'.repeat(100_000));
+    await again.close();
+  }));
 
 test.run();

@@ -78,24 +78,24 @@ export class Listener {
   }
 
   /**
-   * Resolves at once if the listener was woken since it was made or since it last waited.
-   * @returns false when the time is over, the signal aborted or the server closes, true when there may be something to tell
+   * Calls back once, in a turn of its own if the listener was woken since it was made or since it last waited: with
+   * false when the time is over, the signal aborted or the server closes, with true when there may be something to tell.
    */
-  wait(timeoutMs: number, signal: EndSignal): Promise<boolean> {
+  wait(timeoutMs: number, signal: EndSignal, onEnd: (isWoken: boolean) => void): void {
     if (this.#isWoken || this.#isEnded || timeoutMs <= 0 || signal.aborted) {
-      return Promise.resolve(this.#taken(signal));
+      queueMicrotask(() => onEnd(this.#taken(signal)));
+      return;
     }
-    return new Promise<boolean>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#onWake = undefined;
-        resolve(this.#taken(signal));
-      };
-      const timer = setTimeout(done, timeoutMs);
-      signal.addEventListener('abort', done);
-      this.#onWake = done;
-    });
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      this.#onWake = undefined;
+      // Whoever wakes many goes on first.
+      queueMicrotask(() => onEnd(this.#taken(signal)));
+    };
+    const timer = setTimeout(done, timeoutMs);
+    signal.addEventListener('abort', done);
+    this.#onWake = done;
   }
 
   /** Is there something to tell to somebody who is there? Asked once for each time that it is woken. */

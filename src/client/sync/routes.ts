@@ -6,12 +6,12 @@ import type { JsonObject } from '../../event/json.js';
 import { invalidParam } from '../errors.js';
 import type { Homeserver } from '../homeserver.js';
 import { queryInteger, queryText, queryWord } from '../request-fields.js';
-import type { AuthenticatedRequest, ClientRequest, Route } from '../route.js';
-import { makeAnswer, type SyncAnswer } from './answer.js';
+import type { AuthenticatedRequest, ClientRequest, Requester, Route } from '../route.js';
+import { makeAnswer } from './answer.js';
 import type { StateAfterKeys, SyncContext } from './context.js';
 import { acknowledge } from './device-news.js';
 import { filterOf, type SyncFilter } from './filter.js';
-import type { Listener } from './notifier.js';
+import { LongPoll } from './long-poll.js';
 import { parseToken, type SyncToken } from './token.js';
 import type { NamedRules } from './unread.js';
 
@@ -26,45 +26,30 @@ interface Asked {
 
 async function sync(request: AuthenticatedRequest, home: Homeserver): Promise<JsonObject> {
   const asked = read(request, home);
-  const { userId } = request.user;
+  const { user } = request;
+  const { userId } = user;
   const presence =
     queryWord(request, 'set_presence', ['online', 'offline', 'unavailable'] as const) ?? 'online';
+  if (asked.since !== undefined) await acknowledge(home, user, asked.since);
   const endPoll = home.ephemeral.poll(userId, presence);
   // It listens before it looks, so that nothing that comes while it looks is slept over.
   const listener = home.notifier.listen(userId);
-  try {
-    if (asked.since !== undefined) await acknowledge(home, request.user, asked.since);
-    return (await waitForNews(request, home, asked, listener)).body;
-  } finally {
-    listener.close();
-    endPoll();
-  }
-}
-
-/** Answers at once where there is something to tell, or the client did not ask to wait; else when there is. */
-async function waitForNews(
-  request: AuthenticatedRequest,
-  home: Homeserver,
-  asked: Asked,
-  listener: Listener,
-): Promise<SyncAnswer> {
   const isPatient = asked.since !== undefined && !asked.isFullState;
-  const deadline = performance.now() + (isPatient ? asked.timeoutMs : 0);
-  for (;;) {
-    const answer = await makeAnswer(await contextOf(request, home, asked));
-    if (!answer.isEmpty) return answer;
-    const leftMs = deadline - performance.now();
-    if (leftMs <= 0 || !(await listener.wait(leftMs, request.signal))) return answer;
-  }
+  const poll = new LongPoll({
+    listener,
+    deadline: performance.now() + (isPatient ? asked.timeoutMs : 0),
+    look: async () => makeAnswer(await contextOf(user, home, asked)),
+    signal: () => request.signal,
+    end: () => {
+      listener.close();
+      endPoll();
+    },
+  });
+  return poll.answer();
 }
 
-async function contextOf(
-  request: AuthenticatedRequest,
-  home: Homeserver,
-  asked: Asked,
-): Promise<SyncContext> {
+async function contextOf(user: Requester, home: Homeserver, asked: Asked): Promise<SyncContext> {
   const { ephemeral, notifier, accounts, engine } = home;
-  const { user } = request;
   const seq = engine.watermark;
   await notifier.reached(seq);
   const { since } = asked;

@@ -25,8 +25,8 @@ export type Device = Pick<Requester, 'userId' | 'deviceId'>;
 /** The syncs of a device since it began anew. */
 interface Run {
   readonly number: number;
-  /** By the seq of an answer's token: events that it held and the client is not known to have. */
-  readonly answers: Map<number, Set<EventId>>;
+  /** By the seq of an answer's token: events that it held and the client is not known to have, once there are any. */
+  answers: Map<number, Set<EventId>> | undefined;
 }
 
 export class SentMembers {
@@ -39,12 +39,13 @@ export class SentMembers {
 
   /** The device begins anew. */
   restart(device: Device): void {
-    this.#runs.set(deviceName(device), { number: ++this.#lastRun, answers: new Map() }, 1);
+    this.#runs.set(deviceName(device), { number: ++this.#lastRun, answers: undefined }, 1);
   }
 
   /** The device comes with the token of this seq: it has what that answer held. */
   received(device: Device, since: number): void {
     const { number, answers } = this.#run(device);
+    if (answers === undefined) return;
     for (const id of answers.get(since) ?? []) this.#sent.set(nameOf(number, id), since, 1);
     for (const seq of answers.keys()) if (seq <= since) answers.delete(seq);
   }
@@ -64,7 +65,7 @@ export class SentMembers {
 
   /** The event goes out in an answer whose token has this seq. */
   add(device: Device, eventId: EventId, seq: number): void {
-    const { answers } = this.#run(device);
+    const answers = (this.#run(device).answers ??= new Map<number, Set<EventId>>());
     const events = answers.get(seq);
     if (events !== undefined) {
       events.add(eventId);
@@ -79,7 +80,7 @@ export class SentMembers {
     const name = deviceName(device);
     const known = this.#runs.get(name);
     if (known !== undefined) return known;
-    const run: Run = { number: ++this.#lastRun, answers: new Map() };
+    const run: Run = { number: ++this.#lastRun, answers: undefined };
     this.#runs.set(name, run, 1);
     return run;
   }

@@ -5,7 +5,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile, type Validator } from 'typebox/compile';
+import type { Validator } from 'typebox/compile';
 import { authenticate } from '../../client/authenticate.js';
 import { badJson, limitExceeded } from '../../client/errors.js';
 import type { Homeserver } from '../../client/homeserver.js';
@@ -48,18 +48,12 @@ export function withOldPaths(routes: readonly Route[]): Route[] {
 
 export function mountRoutes(app: FastifyInstance, routes: readonly Route[], parts: MountParts): void {
   app.decorateRequest('requester', undefined);
-  const validators = new Map<TSchema, Validator>();
-  for (const route of routes) {
-    const validator = route.body && (validators.get(route.body) ?? Compile(route.body));
-    if (route.body !== undefined && validator !== undefined) validators.set(route.body, validator);
-    mount(app, route, validator, parts);
-  }
+  for (const route of routes) mount(app, route, parts);
 }
 
 function mount(
   app: FastifyInstance,
   route: Route,
-  validator: Validator | undefined,
   { home, rateLimits, longRequests, jsonDepthMax }: MountParts,
 ): void {
   app.route({
@@ -77,8 +71,11 @@ function mount(
     handler: (request, reply) => {
       const body =
         route.method === 'GET' ? {} : parseBody(request.body as Uint8Array | undefined, jsonDepthMax);
-      if (validator !== undefined) check(validator, body);
-      const answer = route.handler(new HandledRequest(request, body, longRequests.signalOf(reply.raw)), home);
+      const handled = new HandledRequest(request, body, longRequests.signalOf(reply.raw));
+      const answer =
+        route.body === undefined
+          ? route.handler(handled, home)
+          : checkBody(route.body, body).then(() => route.handler(handled, home));
       if (answer instanceof Promise) return answer.then((later) => send(reply, later));
       return send(reply, answer);
     },
@@ -101,7 +98,21 @@ function identified(
   }
 }
 
-function check(validator: Validator, body: JsonObject): void {
+const validators = new WeakMap<TSchema, Validator>();
+
+/** What checks bodies of a schema, made when the first comes: few routes have one, and what makes it takes 18 MB. */
+async function validatorOf(schema: TSchema): Promise<Validator> {
+  const known = validators.get(schema);
+  if (known !== undefined) return known;
+  const { Compile } = await import('typebox/compile');
+  const validator = Compile(schema);
+  validators.set(schema, validator);
+  return validator;
+}
+
+/** @throws MatrixError 400 M_BAD_JSON for a body that the schema does not let pass */
+async function checkBody(schema: TSchema, body: JsonObject): Promise<void> {
+  const validator = await validatorOf(schema);
   if (validator.Check(body)) return;
   const [first] = validator.Errors(body);
   const place = first?.instancePath.slice(1).replaceAll('/', '.') ?? '';

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Listener } from '../../../src/client/sync/notifier.js';
 import { Harness, type Json, type TestUser, textOf } from '../harness.js';
 import { v3 } from '../rooms.js';
 import { eventsOf, joinedIn, leftIn, nextOf, Scene, shorts } from './support.js';
@@ -67,6 +68,11 @@ test('a long poll is answered by what happens in a room, to the user, and beside
     assert.ok(leftIn(banned, roomId) !== undefined);
   }));
 
+/** Was the listener woken since it was asked last? */
+function waited(listener: Listener): Promise<boolean> {
+  return new Promise((resolve) => listener.wait(0, new AbortController().signal, resolve));
+}
+
 test('a long poll is not woken by what does not concern its user', () =>
   Scene.play(async (scene) => {
     const { alice, bob, roomId } = await pair(scene);
@@ -74,7 +80,7 @@ test('a long poll is not woken by what does not concern its user', () =>
     const listener = notifier.listen(bob.userId);
     const isWoken = async (): Promise<boolean> => {
       await notifier.reached(scene.harness.home.engine.core.release.watermark);
-      return listener.wait(0, new AbortController().signal);
+      return waited(listener);
     };
     await isWoken();
     const elsewhere = await scene.rooms.create(alice);
@@ -99,7 +105,7 @@ test('a private receipt wakes nobody else', () =>
     const path = v3`rooms/${roomId}/receipt/m.read.private/${eventId}`;
     await scene.rooms.ask(alice, 'POST', path);
     await notifier.reached(scene.harness.home.engine.core.release.watermark);
-    assert.is(await listener.wait(0, new AbortController().signal), false);
+    assert.is(await waited(listener), false);
     listener.close();
   }));
 
