@@ -16,6 +16,7 @@ import type { InternalRecord } from '../core/internal.js';
 import type { UserId } from '../event/ids.js';
 import { isObject, type JsonObject, type JsonValue, own } from '../event/json.js';
 import { compareCodePoints } from '../lib/bytes.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import { KeysInvalidError, KeysTooLargeError, OneTimeKeyDiffersError } from './errors.js';
 import { algorithmOf, saysTheSame, storedKey } from './key-objects.js';
 import { type AccountParts, isTrue, joinKey, numberOf, splitKey, textOf, userRoom } from './parts.js';
@@ -58,7 +59,7 @@ interface Stock {
 
 export class OneTimeKeys {
   readonly #parts: AccountParts;
-  readonly #stocks = new Map<UserId, Map<string, Stock>>();
+  readonly #stocks = new ClockCache<UserId, Map<string, Stock>>(USERS_IN_MEMORY_MAX);
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
@@ -220,12 +221,10 @@ export class OneTimeKeys {
   }
 
   #stocksOf(userId: UserId): Map<string, Stock> {
-    const stocks = this.#stocks.get(userId) ?? this.#load(userId);
-    // Asked for last, it goes last: the first of the map is the one to forget.
-    this.#stocks.delete(userId);
-    this.#stocks.set(userId, stocks);
-    const [first] = this.#stocks.keys();
-    if (this.#stocks.size > USERS_IN_MEMORY_MAX && first !== undefined) this.#stocks.delete(first);
+    const known = this.#stocks.get(userId);
+    if (known !== undefined) return known;
+    const stocks = this.#load(userId);
+    this.#stocks.set(userId, stocks, 1);
     return stocks;
   }
 

@@ -13,6 +13,7 @@ import type { Engine } from '../engine/engine.js';
 import type { EventId, UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import { toBase64Url } from '../lib/base64.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import type { StateView } from '../reader/state-view.js';
 import type { StateChange } from '../room/resolution/contract.js';
 import { TreeNodeMissing } from '../tree/errors.js';
@@ -60,7 +61,7 @@ export class ToDevice {
   readonly #parts: AccountParts;
   readonly #engine: Engine;
   readonly #queueMax: number;
-  readonly #queues = new Map<UserId, Queues>();
+  readonly #queues = new ClockCache<UserId, Queues>(USERS_IN_MEMORY_MAX);
 
   constructor(parts: AccountParts, queueMax = QUEUE_MAX) {
     this.#parts = parts;
@@ -131,11 +132,7 @@ export class ToDevice {
       byDevice: new Map<string, Entry[]>(),
     };
     const queues = this.#broughtUpTo(now, held);
-    // Asked for last, it goes last: the first of the map is the one to forget.
-    this.#queues.delete(userId);
-    this.#queues.set(userId, queues);
-    const [first] = this.#queues.keys();
-    if (this.#queues.size > USERS_IN_MEMORY_MAX && first !== undefined) this.#queues.delete(first);
+    this.#queues.set(userId, queues, 1);
     return queues.byDevice.get(deviceId) ?? [];
   }
 

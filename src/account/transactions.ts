@@ -10,6 +10,7 @@
 import type { InternalRecord } from '../core/internal.js';
 import type { UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
+import { RecentMap } from '../lib/recent-map.js';
 import { type AccountParts, joinKey, numberOf, splitKey, textOf, userRoom } from './parts.js';
 
 const TXN = 'stateroom.txn';
@@ -49,7 +50,7 @@ interface Recent {
 
 export class Transactions {
   readonly #parts: AccountParts;
-  readonly #recent = new Map<string, Recent>();
+  readonly #recent = new RecentMap<string, Recent>();
   readonly #underWay = new Map<string, Promise<JsonObject>>();
 
   constructor(parts: AccountParts) {
@@ -126,20 +127,12 @@ export class Transactions {
 
   #recentOf(userId: UserId, deviceId: string): Recent {
     const name = joinKey(userId, deviceId);
-    const recent = this.#recent.get(name) ?? this.#load(userId, deviceId);
-    // Asked for last, it goes last: the first of the map is the one to forget.
-    this.#recent.delete(name);
+    const known = this.#recent.get(name);
+    if (known !== undefined) return known;
+    this.#recent.trim(DEVICES_IN_MEMORY_MAX - 1, ({ underWay }) => underWay === 0);
+    const recent = this.#load(userId, deviceId);
     this.#recent.set(name, recent);
-    if (this.#recent.size > DEVICES_IN_MEMORY_MAX) this.#forgetOne();
     return recent;
-  }
-
-  #forgetOne(): void {
-    for (const [name, { underWay }] of this.#recent) {
-      if (underWay > 0) continue;
-      this.#recent.delete(name);
-      return;
-    }
   }
 
   #load(userId: UserId, deviceId: string): Recent {

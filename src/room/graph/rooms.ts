@@ -3,6 +3,7 @@
 import type { RoomId } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
 import { type RoomVersionRules, storedRulesOf } from '../../event/rules.js';
+import { RecentMap } from '../../lib/recent-map.js';
 import { StoreCorruptError } from '../../store/errors.js';
 import type { RoomRow } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
@@ -23,7 +24,7 @@ export class Rooms {
   readonly #resolver: StateResolver;
   readonly #statesOf: StatesOf;
   readonly #nextNumber: () => number;
-  readonly #open = new Map<RoomId, Room>();
+  readonly #open = new RecentMap<RoomId, Room>();
 
   constructor(
     store: Store,
@@ -42,11 +43,7 @@ export class Rooms {
   /** The room, or undefined when no create event of it is known. */
   find(roomId: RoomId): Room | undefined {
     const open = this.#open.get(roomId);
-    if (open !== undefined) {
-      this.#open.delete(roomId);
-      this.#open.set(roomId, open);
-      return open;
-    }
+    if (open !== undefined) return open;
     const row = this.#store.roomRow(roomId);
     return row === undefined ? undefined : this.#hold(row);
   }
@@ -56,10 +53,7 @@ export class Rooms {
    * committed: then their rows say all that they know.
    */
   trim(roomsMax: number = ROOMS_MAX): void {
-    for (const roomId of this.#open.keys()) {
-      if (this.#open.size <= roomsMax) return;
-      this.#open.delete(roomId);
-    }
+    this.#open.trim(roomsMax);
   }
 
   /** The version of a room that is known. */
