@@ -24,8 +24,9 @@ const TO_DEVICE = 'stateroom.to_device';
 const KEY_BYTES = 12;
 /** Messages that wait for a device at most: one more, and the oldest goes. */
 const QUEUE_MAX = 10_000;
-/** Users whose queues are held in memory. */
-const USERS_IN_MEMORY_MAX = 10_000;
+/** Messages whose places are held in memory, about 160 bytes each; a user counts as some, without any. */
+const HELD_MAX = 100_000;
+const USER_HELD = 5;
 
 /** What is sent to one device. */
 export interface ToDeviceMessage {
@@ -61,7 +62,7 @@ export class ToDevice {
   readonly #parts: AccountParts;
   readonly #engine: Engine;
   readonly #queueMax: number;
-  readonly #queues = new ClockCache<UserId, Queues>(USERS_IN_MEMORY_MAX);
+  readonly #queues = new ClockCache<UserId, Queues>(HELD_MAX);
 
   constructor(parts: AccountParts, queueMax = QUEUE_MAX) {
     this.#parts = parts;
@@ -132,7 +133,8 @@ export class ToDevice {
       byDevice: new Map<string, Entry[]>(),
     };
     const queues = this.#broughtUpTo(now, held);
-    this.#queues.set(userId, queues, 1);
+    const waiting = [...queues.byDevice.values()].reduce((sum, entries) => sum + entries.length, 0);
+    this.#queues.set(userId, queues, USER_HELD + waiting);
     return queues.byDevice.get(deviceId) ?? [];
   }
 
