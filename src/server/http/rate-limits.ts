@@ -1,10 +1,11 @@
 // Rate limits: a bucket of tokens for each class and whoever asks, in memory that has a bound.
 //
-// A bucket holds `burst` tokens and fills by `perSecond`; a request takes one. Buckets are kept in the order of
-// their last use: beyond the bound the one unused longest goes, which by then is full again or nearly so.
+// A bucket holds `burst` tokens and fills by `perSecond`; a request takes one. Beyond the bound a bucket goes that
+// was not used lately, which by then is full again or nearly so.
 
 import type { Rate, ServerConfig } from '../config/config.js';
 import type { RateLimit } from '../../client/route.js';
+import { RecentMap } from '../../lib/recent-map.js';
 
 const BUCKETS_MAX = 50_000;
 
@@ -18,7 +19,7 @@ export class RateLimits {
   readonly #rates: ServerConfig['rateLimits'];
   readonly #now: () => number;
   readonly #bucketsMax: number;
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets = new RecentMap<string, Bucket>();
 
   /**
    * @param rates undefined: nothing is limited
@@ -46,9 +47,6 @@ export class RateLimits {
     const key = `${limit} ${who}`;
     const now = this.#now();
     const bucket = this.#filled(key, rate, now);
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
-    if (this.#buckets.size > this.#bucketsMax) this.#evict();
     if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / rate.perSecond) * 1_000);
     bucket.tokens -= 1;
     return 0;
@@ -62,17 +60,17 @@ export class RateLimits {
   }
 
   #filled(key: string, { perSecond, burst }: Rate, now: number): Bucket {
-    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
+    const bucket = this.#buckets.get(key) ?? this.#begun(key, burst, now);
     bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1_000) * perSecond);
     bucket.at = now;
     return bucket;
   }
 
-  #evict(): void {
-    for (const key of this.#buckets.keys()) {
-      this.#buckets.delete(key);
-      return;
-    }
+  #begun(key: string, burst: number, now: number): Bucket {
+    const bucket = { tokens: burst, at: now };
+    this.#buckets.trim(this.#bucketsMax - 1);
+    this.#buckets.set(key, bucket);
+    return bucket;
   }
 }
 
