@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { RunningHomeserver } from '../../server/start.js';
 import { examples } from '../context.js';
 import { EXIT } from '../errors.js';
+import { tidyWhenIdle } from '../idle-heap.js';
 import { messageColors, note, writeOut } from '../output.js';
 import { tidyHeap } from '../tidy-heap.js';
 
@@ -56,6 +57,7 @@ export function addServe(program: Command): void {
 
 async function serve(options: ServeOptions, data: string | undefined): Promise<void> {
   tidyHeap();
+  tidyWhenIdle();
   // The server's dependencies take their time to load: no other command pays for them.
   const [{ loadConfig }, { openHomeserver }] = await Promise.all([
     import('../../server/config/config.js'),
