@@ -16,7 +16,7 @@ import { type AccountParts, joinKey, numberOf, splitKey, textOf, userRoom } from
 const TXN = 'stateroom.txn';
 /** Slots of a device: so many of its transactions are remembered. */
 const KEPT_PER_DEVICE = 200;
-/** Devices whose transactions are kept in memory, up to 40 KB each; those of others are read again when they are asked for. */
+/** Devices whose transactions are kept in memory, 40 KB each at most; those of others are read when asked for. */
 const DEVICES_IN_MEMORY_MAX = 500;
 
 /** One request of a client that is to be done once. */

@@ -53,7 +53,8 @@ export class Rooms {
    * committed: then their rows say all that they know.
    */
   trim(roomsMax: number = ROOMS_MAX): void {
-    this.#open.trim(roomsMax);
+    // Some more than need be, so that it is not done again for the next one.
+    if (this.#open.size > roomsMax) this.#open.trim(roomsMax - (roomsMax >> 4));
   }
 
   /** The version of a room that is known. */
