@@ -66,15 +66,20 @@ export function tidyWhenIdle(): void {
   setInterval(() => idle.look(), LOOK_EVERY_MS).unref();
 }
 
-/** Collects all garbage, and moves what is left together. */
+/**
+ * Collects all garbage, and moves what is left together. Twice: a collection that had begun goes on as it began, and
+ * moves next to nothing.
+ */
 function collectAndMove(): void {
-  setFlagsFromString('--compact-on-every-full-gc');
   setFlagsFromString('--expose-gc');
   try {
     const collect: unknown = runInNewContext('gc');
-    if (typeof collect === 'function') collect();
+    if (typeof collect !== 'function') return;
+    collect();
+    setFlagsFromString('--compact-on-every-full-gc');
+    collect();
   } finally {
-    setFlagsFromString('--no-expose-gc');
     setFlagsFromString('--no-compact-on-every-full-gc');
+    setFlagsFromString('--no-expose-gc');
   }
 }
