@@ -30,54 +30,66 @@ function rule(id: string, conditions: readonly JsonValue[], actions: readonly Js
   return { rule_id: id, default: true, enabled: id !== MASTER_RULE, conditions, actions };
 }
 
-/** The predefined rules of a user, by kind. */
+const SUPPRESSED = [
+  rule(MASTER_RULE, [], []),
+  rule('.m.rule.suppress_notices', [match('content.msgtype', 'm.notice')], []),
+] as const;
+
+const inviteOf = (userId: UserId): PushRule =>
+  rule(
+    '.m.rule.invite_for_me',
+    [match('type', 'm.room.member'), match('content.membership', 'invite'), match('state_key', userId)],
+    ['notify', sound('default')],
+  );
+
+const MEMBER_EVENT = rule('.m.rule.member_event', [match('type', 'm.room.member')], []);
+
+const mentionOf = (userId: UserId): PushRule =>
+  rule(
+    '.m.rule.is_user_mention',
+    [{ kind: 'event_property_contains', key: 'content.m\\.mentions.user_ids', value: userId }],
+    ['notify', sound('default'), HIGHLIGHT],
+  );
+
+const OTHER_OVERRIDES = [
+  rule(
+    '.m.rule.is_room_mention',
+    [is('content.m\\.mentions.room', true), { kind: 'sender_notification_permission', key: 'room' }],
+    ['notify', HIGHLIGHT],
+  ),
+  rule(
+    '.m.rule.tombstone',
+    [match('type', 'm.room.tombstone'), match('state_key', '')],
+    ['notify', HIGHLIGHT],
+  ),
+  rule('.m.rule.reaction', [match('type', 'm.reaction')], []),
+  rule('.m.rule.room.server_acl', [match('type', 'm.room.server_acl'), match('state_key', '')], []),
+  rule('.m.rule.suppress_edits', [is('content.m\\.relates_to.rel_type', 'm.replace')], []),
+] as const;
+
+const UNDERRIDES = [
+  rule('.m.rule.call', [match('type', 'm.call.invite')], ['notify', sound('ring')]),
+  rule(
+    '.m.rule.encrypted_room_one_to_one',
+    [members('2'), match('type', 'm.room.encrypted')],
+    ['notify', sound('default')],
+  ),
+  rule(
+    '.m.rule.room_one_to_one',
+    [members('2'), match('type', 'm.room.message')],
+    ['notify', sound('default')],
+  ),
+  rule('.m.rule.message', [match('type', 'm.room.message')], ['notify']),
+  rule('.m.rule.encrypted', [match('type', 'm.room.encrypted')], ['notify']),
+] as const;
+
+/** The predefined rules of a user, by kind. All users share those that do not name one. */
 export function defaultPushRules(userId: UserId): Readonly<Record<PushRuleKind, readonly PushRule[]>> {
   return {
-    override: [
-      rule(MASTER_RULE, [], []),
-      rule('.m.rule.suppress_notices', [match('content.msgtype', 'm.notice')], []),
-      rule(
-        '.m.rule.invite_for_me',
-        [match('type', 'm.room.member'), match('content.membership', 'invite'), match('state_key', userId)],
-        ['notify', sound('default')],
-      ),
-      rule('.m.rule.member_event', [match('type', 'm.room.member')], []),
-      rule(
-        '.m.rule.is_user_mention',
-        [{ kind: 'event_property_contains', key: 'content.m\\.mentions.user_ids', value: userId }],
-        ['notify', sound('default'), HIGHLIGHT],
-      ),
-      rule(
-        '.m.rule.is_room_mention',
-        [is('content.m\\.mentions.room', true), { kind: 'sender_notification_permission', key: 'room' }],
-        ['notify', HIGHLIGHT],
-      ),
-      rule(
-        '.m.rule.tombstone',
-        [match('type', 'm.room.tombstone'), match('state_key', '')],
-        ['notify', HIGHLIGHT],
-      ),
-      rule('.m.rule.reaction', [match('type', 'm.reaction')], []),
-      rule('.m.rule.room.server_acl', [match('type', 'm.room.server_acl'), match('state_key', '')], []),
-      rule('.m.rule.suppress_edits', [is('content.m\\.relates_to.rel_type', 'm.replace')], []),
-    ],
+    override: [...SUPPRESSED, inviteOf(userId), MEMBER_EVENT, mentionOf(userId), ...OTHER_OVERRIDES],
     content: [],
     room: [],
     sender: [],
-    underride: [
-      rule('.m.rule.call', [match('type', 'm.call.invite')], ['notify', sound('ring')]),
-      rule(
-        '.m.rule.encrypted_room_one_to_one',
-        [members('2'), match('type', 'm.room.encrypted')],
-        ['notify', sound('default')],
-      ),
-      rule(
-        '.m.rule.room_one_to_one',
-        [members('2'), match('type', 'm.room.message')],
-        ['notify', sound('default')],
-      ),
-      rule('.m.rule.message', [match('type', 'm.room.message')], ['notify']),
-      rule('.m.rule.encrypted', [match('type', 'm.room.encrypted')], ['notify']),
-    ],
+    underride: UNDERRIDES,
   };
 }

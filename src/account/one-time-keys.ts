@@ -16,6 +16,7 @@ import type { InternalRecord } from '../core/internal.js';
 import type { UserId } from '../event/ids.js';
 import { isObject, type JsonObject, type JsonValue, own } from '../event/json.js';
 import { compareCodePoints } from '../lib/bytes.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import { KeysInvalidError, KeysTooLargeError, OneTimeKeyDiffersError } from './errors.js';
 import { algorithmOf, saysTheSame, storedKey } from './key-objects.js';
 import { type AccountParts, isTrue, joinKey, numberOf, splitKey, textOf, userRoom } from './parts.js';
@@ -28,8 +29,10 @@ const FALLBACK_ALGORITHMS_MAX = 10;
 const KEY_BYTES_MAX = 4 * 1024;
 /** Keys given out that are remembered of a device. */
 const CLAIMED_KEPT = 100;
-/** Users whose keys are held in memory. */
-const USERS_IN_MEMORY_MAX = 10_000;
+/** Names of keys that are held in memory, about 60 bytes each; a user counts as some, and a device. */
+const HELD_MAX = 200_000;
+const USER_HELD = 5;
+const DEVICE_HELD = 10;
 /** Told even where there are none: clients take silence for an old server, and upload nothing. */
 const ALWAYS_COUNTED = 'signed_curve25519';
 
@@ -58,7 +61,7 @@ interface Stock {
 
 export class OneTimeKeys {
   readonly #parts: AccountParts;
-  readonly #stocks = new Map<UserId, Map<string, Stock>>();
+  readonly #stocks = new ClockCache<UserId, Map<string, Stock>>(HELD_MAX);
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
@@ -92,9 +95,10 @@ export class OneTimeKeys {
   ): readonly InternalRecord[] {
     const added = this.#added(userId, deviceId, oneTimeKeys);
     const fallbacks = this.#newFallbacks(userId, deviceId, fallbackKeys);
-    const stock = this.#stockToChange(userId, deviceId);
+    const stocks = this.#stocksOf(userId);
+    const stock = stockIn(stocks, deviceId);
     this.#checkCounts(stock, added.length, fallbacks);
-    return [
+    const records = [
       ...added.map(({ name, algorithm, key }) => {
         const again = stock.claimed.indexOf(name);
         if (again !== -1) stock.claimed.splice(again, 1);
@@ -106,6 +110,8 @@ export class OneTimeKeys {
         return record(userId, FALLBACK_KEY, joinKey(deviceId, algorithm), { name, key, used: false });
       }),
     ];
+    this.#hold(userId, stocks);
+    return records;
   }
 
   /** Takes a key of each device, of users of this server, in one commit group; who has none is left out. */
@@ -215,18 +221,22 @@ export class OneTimeKeys {
     return this.#parts.engine.internal.get(userRoom(userId), type, stateKey) ?? {};
   }
 
-  #stockToChange(userId: UserId, deviceId: string): Stock {
-    return stockIn(this.#stocksOf(userId), deviceId);
+  #stocksOf(userId: UserId): Map<string, Stock> {
+    const known = this.#stocks.get(userId);
+    if (known !== undefined) return known;
+    const stocks = this.#load(userId);
+    this.#hold(userId, stocks);
+    return stocks;
   }
 
-  #stocksOf(userId: UserId): Map<string, Stock> {
-    const stocks = this.#stocks.get(userId) ?? this.#load(userId);
-    // Asked for last, it goes last: the first of the map is the one to forget.
-    this.#stocks.delete(userId);
-    this.#stocks.set(userId, stocks);
-    const [first] = this.#stocks.keys();
-    if (this.#stocks.size > USERS_IN_MEMORY_MAX && first !== undefined) this.#stocks.delete(first);
-    return stocks;
+  /** Takes what a user has into memory, or weighs it again. What is too much is read from the room each time. */
+  #hold(userId: UserId, stocks: Map<string, Stock>): void {
+    let held = USER_HELD;
+    for (const { unclaimed, claimed } of stocks.values()) {
+      held += DEVICE_HELD + claimed.length;
+      for (const names of unclaimed.values()) held += names.length;
+    }
+    this.#stocks.set(userId, stocks, held);
   }
 
   #load(userId: UserId): Map<string, Stock> {

@@ -7,6 +7,7 @@
 
 import type { UserId } from '../event/ids.js';
 import { isArray, isObject, type JsonObject, type JsonValue, own } from '../event/json.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import {
   defaultPushRules,
   MASTER_RULE,
@@ -20,6 +21,11 @@ import { type AccountParts, isTrue, textOf, userRoom } from './parts.js';
 /** The record's type: when it changes, so does the user's `m.push_rules`. */
 export const PUSH_RULES = 'stateroom.push_rules';
 const OWN_RULES_MAX = 1_000;
+/** What the rules of users may take in memory, kept as they were made, about. */
+const MADE_BYTES_MAX = 4 * 1024 * 1024;
+/** What a user's rules take who changed none, and how much more than its text what is stored takes. */
+const MADE_BYTES = 2_000;
+const STORED_FACTOR = 4;
 
 /** The rules by kind, most important first, as clients read them. */
 export type PushRuleset = Readonly<Record<PushRuleKind, readonly PushRule[]>>;
@@ -39,16 +45,34 @@ interface Stored {
   readonly changed: Readonly<Record<PushRuleKind, JsonObject>>;
 }
 
+/** The rules of a user as they were made of what is stored. */
+interface Made {
+  /** As it was read: as long as it is the very same, so are the rules. */
+  readonly content: JsonObject | undefined;
+  readonly ruleset: PushRuleset;
+}
+
 export class PushRules {
   readonly #parts: AccountParts;
+  readonly #made = new ClockCache<UserId, Made>(MADE_BYTES_MAX);
 
   constructor(parts: AccountParts) {
     this.#parts = parts;
   }
 
-  /** All rules that hold for the user. */
+  /** All rules that hold for the user: mostly the same object each time, while nothing changes. */
   ruleset(userId: UserId): PushRuleset {
-    const stored = this.#stored(userId);
+    const content = this.#content(userId);
+    const known = this.#made.get(userId);
+    if (known !== undefined && known.content === content) return known.ruleset;
+    const ruleset = this.#make(userId, content);
+    const bytes = content === undefined ? 0 : STORED_FACTOR * JSON.stringify(content).length;
+    this.#made.set(userId, { content, ruleset }, MADE_BYTES + bytes);
+    return ruleset;
+  }
+
+  #make(userId: UserId, content: JsonObject | undefined): PushRuleset {
+    const stored = storedIn(content);
     const predefined = defaultPushRules(userId);
     return byKind((kind) => {
       const standing = predefined[kind].map((rule) =>
@@ -137,13 +161,11 @@ export class PushRules {
   }
 
   #stored(userId: UserId): Stored {
-    const content = this.#parts.engine.internal.get(userRoom(userId), PUSH_RULES, '') ?? {};
-    const ownRules = objectOf(content, 'own');
-    const changed = objectOf(content, 'changed');
-    return {
-      own: byKind((kind) => rulesOf(own(ownRules, kind))),
-      changed: byKind((kind) => objectOf(changed, kind)),
-    };
+    return storedIn(this.#content(userId));
+  }
+
+  #content(userId: UserId): JsonObject | undefined {
+    return this.#parts.engine.internal.get(userRoom(userId), PUSH_RULES, '');
   }
 
   async #write(userId: UserId, { own: ownRules, changed }: Stored): Promise<void> {
@@ -151,6 +173,15 @@ export class PushRules {
       { roomId: userRoom(userId), type: PUSH_RULES, stateKey: '', content: { own: ownRules, changed } },
     ]);
   }
+}
+
+function storedIn(content: JsonObject = {}): Stored {
+  const ownRules = objectOf(content, 'own');
+  const changed = objectOf(content, 'changed');
+  return {
+    own: byKind((kind) => rulesOf(own(ownRules, kind))),
+    changed: byKind((kind) => objectOf(changed, kind)),
+  };
 }
 
 function byKind<T>(make: (kind: PushRuleKind) => T): Readonly<Record<PushRuleKind, T>> {

@@ -13,6 +13,7 @@ import type { Engine } from '../engine/engine.js';
 import type { EventId, UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
 import { toBase64Url } from '../lib/base64.js';
+import { ClockCache } from '../lib/clock-cache.js';
 import type { StateView } from '../reader/state-view.js';
 import type { StateChange } from '../room/resolution/contract.js';
 import { TreeNodeMissing } from '../tree/errors.js';
@@ -23,8 +24,9 @@ const TO_DEVICE = 'stateroom.to_device';
 const KEY_BYTES = 12;
 /** Messages that wait for a device at most: one more, and the oldest goes. */
 const QUEUE_MAX = 10_000;
-/** Users whose queues are held in memory. */
-const USERS_IN_MEMORY_MAX = 10_000;
+/** Messages whose places are held in memory, about 160 bytes each; a user counts as some, without any. */
+const HELD_MAX = 100_000;
+const USER_HELD = 5;
 
 /** What is sent to one device. */
 export interface ToDeviceMessage {
@@ -63,7 +65,7 @@ export class ToDevice {
   readonly #parts: AccountParts;
   readonly #engine: Engine;
   readonly #queueMax: number;
-  readonly #queues = new Map<UserId, Queues>();
+  readonly #queues = new ClockCache<UserId, Queues>(HELD_MAX);
 
   constructor(parts: AccountParts, queueMax = QUEUE_MAX) {
     this.#parts = parts;
@@ -134,11 +136,8 @@ export class ToDevice {
       byDevice: NONE,
     };
     const queues = this.#broughtUpTo(now, held);
-    // Asked for last, it goes last: the first of the map is the one to forget.
-    this.#queues.delete(userId);
-    this.#queues.set(userId, queues);
-    const [first] = this.#queues.keys();
-    if (this.#queues.size > USERS_IN_MEMORY_MAX && first !== undefined) this.#queues.delete(first);
+    const waiting = [...queues.byDevice.values()].reduce((sum, entries) => sum + entries.length, 0);
+    this.#queues.set(userId, queues, USER_HELD + waiting);
     return queues.byDevice.get(deviceId) ?? [];
   }
 

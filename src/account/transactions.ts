@@ -11,13 +11,14 @@
 import type { InternalRecord } from '../core/internal.js';
 import type { UserId } from '../event/ids.js';
 import { isObject, type JsonObject, own } from '../event/json.js';
+import { RecentMap } from '../lib/recent-map.js';
 import { type AccountParts, joinKey, numberOf, splitKey, textOf, userRoom } from './parts.js';
 
 const TXN = 'stateroom.txn';
 /** Slots of a device: so many of its transactions are remembered. */
 const KEPT_PER_DEVICE = 200;
-/** Devices whose transactions are kept in memory; those of others are read again when they are asked for. */
-const DEVICES_IN_MEMORY_MAX = 1_000;
+/** Devices whose transactions are kept in memory, 40 KB each at most; those of others are read when asked for. */
+const DEVICES_IN_MEMORY_MAX = 500;
 
 /** One request of a client that is to be done once. */
 export interface Transaction {
@@ -48,7 +49,7 @@ interface Recent {
 
 export class Transactions {
   readonly #parts: AccountParts;
-  readonly #recent = new Map<string, Recent>();
+  readonly #recent = new RecentMap<string, Recent>();
   readonly #underWay = new Map<string, Promise<JsonObject>>();
 
   constructor(parts: AccountParts) {
@@ -114,20 +115,12 @@ export class Transactions {
 
   #recentOf(userId: UserId, deviceId: string): Recent {
     const name = joinKey(userId, deviceId);
-    const recent = this.#recent.get(name) ?? this.#load(userId, deviceId);
-    // Asked for last, it goes last: the first of the map is the one to forget.
-    this.#recent.delete(name);
+    const known = this.#recent.get(name);
+    if (known !== undefined) return known;
+    this.#recent.trim(DEVICES_IN_MEMORY_MAX - 1, ({ underWay }) => underWay === 0);
+    const recent = this.#load(userId, deviceId);
     this.#recent.set(name, recent);
-    if (this.#recent.size > DEVICES_IN_MEMORY_MAX) this.#forgetOne();
     return recent;
-  }
-
-  #forgetOne(): void {
-    for (const [name, { underWay }] of this.#recent) {
-      if (underWay > 0) continue;
-      this.#recent.delete(name);
-      return;
-    }
   }
 
   #load(userId: UserId, deviceId: string): Recent {

@@ -159,21 +159,37 @@ function unsignedOf(home: Homeserver, event: KnownEvent, serving: Serving): Reco
   return unsigned;
 }
 
-/** The event as clients read it, not redacted, without `room_id` and `unsigned`. */
-export function bareClientEvent(pdu: Pdu): JsonObject {
-  return clientFormat(pdu, false);
+/** The event as clients read it, not redacted, without `room_id`. */
+export function bareClientEvent(pdu: Pdu, unsigned: JsonObject): JsonObject {
+  return clientFormat(pdu, false, unsigned);
 }
 
-function clientFormat(pdu: Pdu, isRedacted: boolean): JsonObject {
-  const { stateKey } = pdu;
-  return {
-    type: pdu.type,
-    ...(stateKey === undefined ? {} : { state_key: stateKey }),
-    sender: pdu.sender,
-    ...redactsOf(pdu, contentOf(pdu, isRedacted), isRedacted),
-    origin_server_ts: pdu.originServerTs,
-    event_id: pdu.eventId,
-  };
+/**
+ * Written out, not put together from parts: an object that is spread into another gets a hidden class of its own,
+ * which takes more memory than the event.
+ */
+function clientFormat(pdu: Pdu, isRedacted: boolean, unsigned: JsonObject): Record<string, JsonValue> {
+  const { type, stateKey, sender, originServerTs, eventId, redacts } = pdu;
+  const content = contentOf(pdu, isRedacted);
+  const served: Record<string, JsonValue> =
+    stateKey === undefined
+      ? { type, sender, content, origin_server_ts: originServerTs, event_id: eventId, unsigned }
+      : {
+          type,
+          state_key: stateKey,
+          sender,
+          content,
+          origin_server_ts: originServerTs,
+          event_id: eventId,
+          unsigned,
+        };
+  const isRedaction = type === 'm.room.redaction' && redacts !== undefined;
+  if (isRedaction && (!isRedacted || pdu.rules.redaction.keepsContentRedacts)) {
+    // In both places, so that clients find it where they look.
+    served['content'] = { ...content, redacts };
+    served['redacts'] = redacts;
+  }
+  return served;
 }
 
 function formatted(pdu: Pdu, unsigned: JsonObject, isRedacted: boolean, serving: Serving): JsonObject {
@@ -181,19 +197,9 @@ function formatted(pdu: Pdu, unsigned: JsonObject, isRedacted: boolean, serving:
     const json = isRedacted ? redact(pdu.json, pdu.rules) : pdu.json;
     return { ...(shownJson(pdu, json) as JsonObject), unsigned };
   }
-  return {
-    ...clientFormat(pdu, isRedacted),
-    ...(serving.withoutRoomId === true ? {} : { room_id: pdu.roomId }),
-    unsigned,
-  };
-}
-
-/** Content; of a redaction with `redacts` in both places, so that clients find it where they look. */
-function redactsOf(pdu: Pdu, content: JsonObject, isRedacted: boolean): JsonObject {
-  const { redacts } = pdu;
-  if (pdu.type !== 'm.room.redaction' || redacts === undefined) return { content };
-  if (isRedacted && !pdu.rules.redaction.keepsContentRedacts) return { content };
-  return { content: { ...content, redacts }, redacts };
+  const served = clientFormat(pdu, isRedacted, unsigned);
+  if (serving.withoutRoomId !== true) served['room_id'] = pdu.roomId;
+  return served;
 }
 
 function contentOf(pdu: Pdu, isRedacted: boolean): JsonObject {

@@ -204,7 +204,7 @@ function readEvent(engine: Engine, kept: Kept, id: EventId): ListedEvent | undef
   const pdu = { type, stateKey, sender, content, eventId, originServerTs, roomId };
   const bytes = EVENT_BYTES + CONTENT_FACTOR * JSON.stringify(content).length;
   const unsigned = { age: 0 };
-  const listed = { seq: event.seq, pdu, json: { ...bareClientEvent(event.pdu), unsigned }, unsigned, bytes };
+  const listed = { seq: event.seq, pdu, json: bareClientEvent(event.pdu, unsigned), unsigned, bytes };
   kept.set(id, listed, bytes);
   return listed;
 }

@@ -12,6 +12,7 @@ import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto
 import { Point, hashes } from '@noble/ed25519';
 import { equalBytes } from '../lib/bytes.js';
 import { toBase64Url } from '../lib/base64.js';
+import { ClockCache } from '../lib/clock-cache.js';
 
 hashes.sha512 = (message) => new Uint8Array(sha512(message));
 
@@ -101,23 +102,14 @@ function isBelow(bytes: Uint8Array, offset: number, bound: Uint8Array, topMask: 
 // Making a KeyObject costs as much as a good part of a verification. A large room has thousands of servers,
 // and a cache a little too small for them is of no use; an entry takes about a kilobyte.
 const KEYS_CACHED = 8_192;
-const keyObjects = new Map<string, KeyObject>();
+const keyObjects = new ClockCache<string, KeyObject>(KEYS_CACHED);
 
 function keyObject(publicKey: Uint8Array): KeyObject {
   const x = toBase64Url(publicKey);
-  let key = keyObjects.get(x);
-  if (key === undefined) {
-    key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-    if (keyObjects.size >= KEYS_CACHED) {
-      for (const oldest of keyObjects.keys()) {
-        keyObjects.delete(oldest);
-        break;
-      }
-    }
-  } else {
-    keyObjects.delete(x);
-  }
-  keyObjects.set(x, key);
+  const known = keyObjects.get(x);
+  if (known !== undefined) return known;
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  keyObjects.set(x, key, 1);
   return key;
 }
 

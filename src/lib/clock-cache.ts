@@ -6,8 +6,8 @@
 
 interface Slot<Key, Value> {
   readonly key: Key;
-  readonly value: Value;
-  readonly size: number;
+  value: Value;
+  size: number;
   /** Place in the ring. */
   readonly at: number;
   wasUsed: boolean;
@@ -45,6 +45,15 @@ export class ClockCache<Key, Value> {
 
   /** Keeps a value; others go to make room. One larger than the bound is not kept. */
   set(key: Key, value: Value, size: number): void {
+    const known = this.#slots.get(key);
+    // In its place where it can be: a Map that keys are taken from and put into again is written anew each time that
+    // it is full of what was taken.
+    if (known !== undefined && this.#size - known.size + size <= this.#sizeMax) {
+      this.#size += size - known.size;
+      known.value = value;
+      known.size = size;
+      return;
+    }
     this.delete(key);
     if (size > this.#sizeMax) return;
     while (this.#size + size > this.#sizeMax) this.#advance();

@@ -9,8 +9,8 @@ import type { CommitGroup } from './commit-group.js';
 import type { Database } from './database.js';
 import { edgeRange } from './keys.js';
 
-/** Answers kept, in events. */
-const KEPT_MAX = 100_000;
+/** Answers kept, in events: about 200 bytes each. */
+const KEPT_MAX = 20_000;
 
 export class ChildlessIndex {
   readonly #database: Database;

@@ -8,8 +8,8 @@ import type { CommitGroup } from './commit-group.js';
 import type { Database } from './database.js';
 import { redactedKey } from './keys.js';
 
-/** Answers kept, in events. */
-const KEPT_MAX = 100_000;
+/** Answers kept, in events: about 200 bytes each. */
+const KEPT_MAX = 50_000;
 
 export class RedactedIndex {
   readonly #database: Database;

@@ -173,4 +173,22 @@ test('malformed rules are refused', async ({ server, alice }) => {
   assert.is(await put('override/.m.rule.master/actions', {}), 400);
 });
 
+test('rules are made once, and anew when the user changes them; who changed none shares no change', async ({
+  server,
+  alice,
+}) => {
+  const bob = await server.user('bob');
+  const { pushRules } = server.home.accounts;
+  const [before, other] = [pushRules.ruleset(alice.userId), pushRules.ruleset(bob.userId)];
+  assert.is(pushRules.ruleset(alice.userId), before);
+  const path = `${PATH}/override/.m.rule.tombstone/enabled`;
+  await server.call(alice, 'PUT', path, { enabled: false });
+  const after = pushRules.ruleset(alice.userId);
+  const isOn = ({ override }: typeof after): boolean | undefined =>
+    override.find(({ rule_id }) => rule_id === '.m.rule.tombstone')?.enabled;
+  assert.equal([isOn(after), isOn(before), isOn(pushRules.ruleset(bob.userId))], [false, true, true]);
+  assert.is(pushRules.ruleset(alice.userId), after);
+  assert.is(pushRules.ruleset(bob.userId), other);
+});
+
 test.run();

@@ -57,4 +57,20 @@ test('one value larger than the bound is not kept', () => {
   assert.is(cache.size, 0);
 });
 
+test('a value that is set again pushes out no other, and counts with its new size', () => {
+  const cache = new ClockCache<string, number>(6);
+  for (const key of ['a', 'b', 'c']) cache.set(key, 1, 2);
+  cache.set('b', 2, 1);
+  assert.is(cache.size, 5);
+  assert.equal(
+    ['a', 'b', 'c'].map((key) => cache.get(key)),
+    [1, 2, 1],
+  );
+  cache.set('b', 3, 5);
+  assert.is(cache.get('b'), 3);
+  assert.ok(cache.size <= 6);
+  cache.set('b', 4, 7);
+  assert.is(cache.get('b'), undefined);
+});
+
 test.run();

@@ -148,6 +148,7 @@ function lower(text: string): string {
 
 /** Does the whole text match, `*` any characters, `?` one? Linear in memory, pattern times text in time. */
 function matchesGlob(pattern: string, text: string): boolean {
+  if (!pattern.includes('*') && !pattern.includes('?')) return pattern === text;
   return globEnds(pattern, text, 0).includes(text.length);
 }
 

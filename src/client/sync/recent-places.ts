@@ -12,18 +12,21 @@
 import type { RoomId } from '../../event/ids.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 
-const ROOMS_MAX = 20_000;
+/** What all may take in memory, about; what a room takes, and a place. */
+const BYTES_MAX = 8 * 1024 * 1024;
+const ROOM_BYTES = 250;
+const PLACE_BYTES = 8;
 /** Places of one room: it is cut to so many whenever there are twice as many. */
 const PLACES_KEPT = 64;
 
 export class RecentPlaces {
-  readonly #rooms = new ClockCache<RoomId, number[]>(ROOMS_MAX);
+  readonly #rooms = new ClockCache<RoomId, number[]>(BYTES_MAX);
 
   /** An event got its place at a seq. */
   add(roomId: RoomId, seq: number): void {
     const seqs = this.#rooms.get(roomId);
     if (seqs === undefined) {
-      this.#rooms.set(roomId, [seq], 1);
+      this.#keep(roomId, [seq]);
       return;
     }
     let at = seqs.length;
@@ -32,6 +35,11 @@ export class RecentPlaces {
     if (at === 0 || seqs[at - 1] === seq) return;
     seqs.splice(at, 0, seq);
     if (seqs.length >= 2 * PLACES_KEPT) seqs.splice(0, seqs.length - PLACES_KEPT);
+    this.#keep(roomId, seqs);
+  }
+
+  #keep(roomId: RoomId, seqs: number[]): void {
+    this.#rooms.set(roomId, seqs, ROOM_BYTES + PLACE_BYTES * seqs.length);
   }
 
   /** Events of the room got other places than they had. */

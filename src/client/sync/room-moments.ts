@@ -6,7 +6,6 @@
 import type { Engine } from '../../engine/engine.js';
 import type { EventId, RoomId } from '../../event/ids.js';
 import { INTERNAL_VERSION } from '../../event/rules.js';
-import { ClockCache } from '../../lib/clock-cache.js';
 import type { StateView } from '../../reader/state-view.js';
 import { isBackfilled, type KnownEvent, orderOf } from '../../room/graph/known-events.js';
 import type { RoomRow } from '../../store/records.js';
@@ -14,13 +13,9 @@ import { EMPTY_ROOT } from '../../tree/tree.js';
 import { stateAfter } from '../visibility.js';
 import { RecentPlaces } from './recent-places.js';
 
-/** Events whose ids are remembered by seq: a parsed event is found by its id. */
-const IDS_KEPT_MAX = 50_000;
-
 export class RoomMoments {
   readonly #engine: Engine;
   readonly #newest = new Map<RoomId, number>();
-  readonly #ids = new ClockCache<number, EventId>(IDS_KEPT_MAX);
   readonly #recent = new RecentPlaces();
 
   constructor(engine: Engine) {
@@ -30,11 +25,10 @@ export class RoomMoments {
   /** An accepted event was committed. */
   note(event: KnownEvent): void {
     if (event.verdict !== 'accepted' || event.isOutlier || isBackfilled(event)) return;
-    const { roomId, eventId } = event.pdu;
+    const { roomId } = event.pdu;
     // One that was accepted later than it came is not where its seq is; `completed` is called after it.
     if (orderOf(event) !== event.seq) return;
     this.#newest.set(roomId, Math.max(event.seq, this.#newest.get(roomId) ?? 0));
-    this.#ids.set(event.seq, eventId, 1);
     this.#recent.add(roomId, event.seq);
   }
 
@@ -73,12 +67,7 @@ export class RoomMoments {
 
   /** The event committed at a seq, parsed once for all who ask soon. */
   at(seq: number): KnownEvent | undefined {
-    const { events } = this.#engine.reader;
-    const id = this.#ids.get(seq);
-    if (id !== undefined) return events.get(id);
-    const event = events.at(seq);
-    if (event !== undefined) this.#ids.set(seq, event.pdu.eventId, 1);
-    return event;
+    return this.#engine.reader.events.at(seq);
   }
 
   /** The room's state as this server saw it when everything up to a seq was committed. O(1) reads. */

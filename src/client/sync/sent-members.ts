@@ -14,9 +14,12 @@ import type { EventId, RoomId } from '../../event/ids.js';
 import { ClockCache } from '../../lib/clock-cache.js';
 import type { Requester } from '../requester.js';
 
-const SENT_MAX = 200_000;
-const DEVICES_MAX = 20_000;
-const RETURNS_MAX = 100_000;
+/** What is kept of all devices may take in memory, about; what a device takes, and each event or room in it. */
+const BYTES_MAX = 12 * 1024 * 1024;
+const DEVICE_BYTES = 600;
+const ENTRY_BYTES = 120;
+/** Of one device: events that it was sent, and rooms that it came back into. The oldest are forgotten. */
+const ENTRIES_MAX = 20_000;
 /** Answers of a device that it may yet come back from. */
 const ANSWERS_MAX = 8;
 
@@ -24,70 +27,89 @@ export type Device = Pick<Requester, 'userId' | 'deviceId'>;
 
 /** The syncs of a device since it began anew. */
 interface Run {
-  readonly number: number;
-  /** By the seq of an answer's token: events that it held and the client is not known to have, once there are any. */
-  answers: Map<number, Set<EventId>> | undefined;
+  /** Seq of the token that came with an event. */
+  readonly sent: Map<EventId, number>;
+  /** By the seq of an answer's token: events that it held and the client is not known to have. */
+  readonly answers: Map<number, Set<EventId>>;
+  /** Seq of the first answer that the device got of a room that it came back into. */
+  readonly returns: Map<RoomId, number>;
 }
 
 export class SentMembers {
-  /** Seq of the token that came with an event, by the device's run and the event. */
-  readonly #sent = new ClockCache<string, number>(SENT_MAX);
-  readonly #runs = new ClockCache<string, Run>(DEVICES_MAX);
-  /** Seq of the first answer that a device got of a room that it came back into. */
-  readonly #returns = new ClockCache<string, number>(RETURNS_MAX);
-  #lastRun = 0;
+  readonly #runs: ClockCache<string, Run>;
+
+  /** @param bytesMax what is kept may take in memory, about */
+  constructor(bytesMax = BYTES_MAX) {
+    this.#runs = new ClockCache(bytesMax);
+  }
 
   /** The device begins anew. */
   restart(device: Device): void {
-    this.#runs.set(deviceName(device), { number: ++this.#lastRun, answers: undefined }, 1);
+    this.#runs.delete(deviceName(device));
   }
 
   /** The device comes with the token of this seq: it has what that answer held. */
   received(device: Device, since: number): void {
-    const { number, answers } = this.#run(device);
-    if (answers === undefined) return;
-    for (const id of answers.get(since) ?? []) this.#sent.set(nameOf(number, id), since, 1);
+    const run = this.#runs.get(deviceName(device));
+    if (run === undefined || run.answers.size === 0) return;
+    const { sent, answers } = run;
+    for (const id of answers.get(since) ?? []) sent.set(id, since);
     for (const seq of answers.keys()) if (seq <= since) answers.delete(seq);
+    forgetOldest(sent);
+    this.#keep(device, run);
   }
 
   /** The device gets a room whole, in an answer whose token has this seq. */
   enter(device: Device, roomId: RoomId, seq: number): void {
-    this.#returns.set(nameOf(this.#run(device).number, roomId), seq, 1);
+    const run = this.#run(device);
+    run.returns.set(roomId, seq);
+    if (run.returns.size > ENTRIES_MAX) {
+      // What the client has of a room that it came back into is no longer known without this.
+      run.returns.clear();
+      run.sent.clear();
+    }
+    this.#keep(device, run);
   }
 
   /** Does a client that comes with this token have the event? */
   has(device: Device, roomId: RoomId, eventId: EventId, since: number): boolean {
-    const { number } = this.#run(device);
-    const sentAt = this.#sent.get(nameOf(number, eventId));
-    const entered = this.#returns.get(nameOf(number, roomId)) ?? 0;
+    const run = this.#runs.get(deviceName(device));
+    const sentAt = run?.sent.get(eventId);
+    const entered = run?.returns.get(roomId) ?? 0;
     return sentAt !== undefined && sentAt <= since && sentAt >= entered;
   }
 
   /** The event goes out in an answer whose token has this seq. */
   add(device: Device, eventId: EventId, seq: number): void {
-    const answers = (this.#run(device).answers ??= new Map<number, Set<EventId>>());
+    const run = this.#run(device);
+    const { answers } = run;
     const events = answers.get(seq);
-    if (events !== undefined) {
-      events.add(eventId);
-      return;
+    if (events !== undefined) events.add(eventId);
+    else {
+      answers.set(seq, new Set([eventId]));
+      const [oldest] = answers.keys();
+      if (answers.size > ANSWERS_MAX && oldest !== undefined) answers.delete(oldest);
     }
-    answers.set(seq, new Set([eventId]));
-    const [oldest] = answers.keys();
-    if (answers.size > ANSWERS_MAX && oldest !== undefined) answers.delete(oldest);
+    this.#keep(device, run);
   }
 
   #run(device: Device): Run {
-    const name = deviceName(device);
-    const known = this.#runs.get(name);
-    if (known !== undefined) return known;
-    const run: Run = { number: ++this.#lastRun, answers: undefined };
-    this.#runs.set(name, run, 1);
-    return run;
+    return this.#runs.get(deviceName(device)) ?? { sent: new Map(), answers: new Map(), returns: new Map() };
+  }
+
+  /** Weighs what is kept of a device. One whose sync is too much for all there is room for is forgotten. */
+  #keep(device: Device, run: Run): void {
+    let entries = run.sent.size + run.returns.size;
+    for (const events of run.answers.values()) entries += events.size;
+    this.#runs.set(deviceName(device), run, DEVICE_BYTES + ENTRY_BYTES * entries);
   }
 }
 
-function nameOf(run: number, id: EventId | RoomId): string {
-  return `${run}\0${id}`;
+function forgetOldest(sent: Map<EventId, number>): void {
+  for (const id of sent.keys()) {
+    if (sent.size <= ENTRIES_MAX) return;
+    sent.delete(id);
+  }
 }
 
 function deviceName({ userId, deviceId }: Device): string {

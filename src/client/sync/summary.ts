@@ -34,8 +34,9 @@ const FEW_MEMBERS = 100;
 /** Events at the beginning of a room that are looked at for heroes. */
 const BEGINNING_MAX = 300;
 const ROOMS_KEPT_MAX = 10_000;
-/** First members that are kept of a large room, so that some may leave. */
+/** First members that are kept of a large room, so that some may leave; and of all rooms together. */
 const CANDIDATES_KEPT = 50;
+const CANDIDATES_MAX = 50_000;
 
 interface Member {
   readonly userId: string;
@@ -49,7 +50,7 @@ export class Summaries {
   readonly #invited = new ClockCache<RoomId, { readonly view: StateView; readonly count: number }>(
     ROOMS_KEPT_MAX,
   );
-  readonly #candidates = new ClockCache<RoomId, readonly Member[]>(ROOMS_KEPT_MAX);
+  readonly #candidates = new ClockCache<RoomId, readonly Member[]>(CANDIDATES_MAX);
 
   constructor(engine: Engine, moments: RoomMoments) {
     this.#engine = engine;
@@ -120,7 +121,7 @@ export class Summaries {
     // One of them may be the asker.
     const first = early.length > HEROES ? early : this.#allMembers(view).present;
     const kept = first.slice(0, CANDIDATES_KEPT);
-    this.#candidates.set(view.roomId, kept, 1);
+    this.#candidates.set(view.roomId, kept, 1 + kept.length);
     return kept;
   }
 

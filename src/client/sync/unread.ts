@@ -32,20 +32,38 @@ export type UnreadByThread = ReadonlyMap<string, Counts>;
 
 /** Events that are looked at for one count. */
 const LOOKED_AT_MAX = 500;
-const KEPT_MAX = 50_000;
+/** What counts may take in memory, about; what those of a user and room take, and each thread in them. */
+const KEPT_BYTES_MAX = 12 * 1024 * 1024;
+const COUNTED_BYTES = 350;
+const THREAD_BYTES = 200;
+/** Joins remembered. */
+const JOINS_MAX = 10_000;
 /** Steps from an event to the thread it is in. */
 const THREAD_HOPS_MAX = 3;
 const MAIN = 'main';
 const NOTIFY_LEVEL_DEFAULT = 50;
 
-interface Counted {
+interface Threads {
+  /** Up to where each thread that was met was read. */
+  readonly threadMarks: ReadonlyMap<string, number>;
+  readonly byThread: UnreadByThread;
+}
+
+interface Counted extends Threads {
   readonly rulesName: string;
   /** Seq up to which everything was read. */
   readonly mark: number;
-  /** Up to where each thread that was met was read. */
-  readonly threadMarks: ReadonlyMap<string, number>;
   readonly to: number;
-  readonly byThread: UnreadByThread;
+}
+
+/** Nobody changes these: most have read everything, and share them. */
+const NO_THREADS: Threads = { threadMarks: new Map(), byThread: new Map() };
+
+/** An event that notifies. */
+interface Notifying {
+  readonly thread: string;
+  readonly order: number;
+  readonly isHighlight: boolean;
 }
 
 /** A user's push rules, and a name that changes when they do. */
@@ -58,9 +76,11 @@ export class UnreadCounts {
   readonly #engine: Engine;
   readonly #accounts: Accounts;
   readonly #moments: RoomMoments;
-  readonly #kept = new ClockCache<string, Counted>(KEPT_MAX);
+  readonly #kept = new ClockCache<string, Counted>(KEPT_BYTES_MAX);
+  /** Rules stay the same object while nothing changes. */
+  readonly #named = new WeakMap<PushRuleset, NamedRules>();
   /** When the membership of a member event began. */
-  readonly #joins = new ClockCache<EventId, number>(KEPT_MAX);
+  readonly #joins = new ClockCache<EventId, number>(JOINS_MAX);
 
   constructor(engine: Engine, accounts: Accounts, moments: RoomMoments) {
     this.#engine = engine;
@@ -71,8 +91,13 @@ export class UnreadCounts {
   /** The rules of a user as they are, for all rooms of one answer. */
   rulesOf(userId: UserId): NamedRules {
     const ruleset = this.#accounts.pushRules.ruleset(userId);
-    // Their text names the user several times over, and is kept for each room of theirs: its hash is short.
-    return { ruleset, name: createHash('sha256').update(JSON.stringify(ruleset)).digest('base64') };
+    let named = this.#named.get(ruleset);
+    if (named === undefined) {
+      // Their text names the user several times over, and is kept for each room of theirs: its hash is short.
+      named = { ruleset, name: createHash('sha256').update(JSON.stringify(ruleset)).digest('base64') };
+      this.#named.set(ruleset, named);
+    }
+    return named;
   }
 
   /** What the user has not read of a room up to a seq, by thread; threads without anything are left out. */
@@ -88,27 +113,17 @@ export class UnreadCounts {
       kept.mark === mark &&
       kept.to <= to &&
       [...kept.threadMarks].every(([thread, at]) => this.#receiptSeq(room.roomId, userId, thread) === at);
-    const byThread = new Map<string, Counts>(isSame ? kept.byThread : []);
-    const threadMarks = new Map<string, number>(isSame ? kept.threadMarks : []);
+    const before: Threads = isSame ? kept : NO_THREADS;
     const after = isSame ? Math.max(mark, kept.to) : mark;
-    if (this.#moments.newestSeq(room.roomId) > after) {
-      for await (const { thread, order, isHighlight } of this.#notifying(room, viewer, {
-        after,
-        to,
-        rules,
-      })) {
-        const threadMark = threadMarks.get(thread) ?? this.#receiptSeq(room.roomId, userId, thread);
-        threadMarks.set(thread, threadMark);
-        if (order <= threadMark) continue;
-        const counts = byThread.get(thread) ?? { notifications: 0, highlights: 0 };
-        byThread.set(thread, {
-          notifications: counts.notifications + 1,
-          highlights: counts.highlights + (isHighlight ? 1 : 0),
-        });
-      }
-    }
-    const counted = { mark, to, threadMarks: orNone(threadMarks), byThread: orNone(byThread) };
-    this.#kept.set(name, { rulesName: rules.name, ...counted }, 1);
+    const isQuiet = this.#moments.newestSeq(room.roomId) <= after;
+    const counted = isQuiet
+      ? before
+      : await countedOn(before, this.#notifying(room, viewer, { after, to, rules }), (thread) =>
+          this.#receiptSeq(room.roomId, userId, thread),
+        );
+    const { threadMarks, byThread } = counted;
+    const bytes = COUNTED_BYTES + THREAD_BYTES * threadMarks.size;
+    this.#kept.set(name, { rulesName: rules.name, mark, to, threadMarks, byThread }, bytes);
     return byThread;
   }
 
@@ -117,7 +132,7 @@ export class UnreadCounts {
     room: RoomRow,
     viewer: RoomViewer,
     { after, to, rules }: { readonly after: number; readonly to: number; readonly rules: NamedRules },
-  ) {
+  ): AsyncGenerator<Notifying> {
     let lookedAt = 0;
     for await (const [order, seq] of this.#moments.newestFirst(room, { from: after + 1, to: to + 1 })) {
       if (lookedAt++ >= LOOKED_AT_MAX) return;
@@ -231,9 +246,27 @@ function pushView(pdu: Pdu): JsonObject {
   };
 }
 
-const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
-
-/** One empty map for all: most have read everything. */
-function orNone<Value>(map: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
-  return map.size === 0 ? NOTHING : map;
+/**
+ * What was counted, carried on with further events.
+ * @param markOf up to where a thread was read
+ */
+async function countedOn(
+  before: Threads,
+  events: AsyncIterable<Notifying>,
+  markOf: (thread: string) => number,
+): Promise<Threads> {
+  let made: { threadMarks: Map<string, number>; byThread: Map<string, Counts> } | undefined;
+  for await (const { thread, order, isHighlight } of events) {
+    made ??= { threadMarks: new Map(before.threadMarks), byThread: new Map(before.byThread) };
+    const { threadMarks, byThread } = made;
+    const mark = threadMarks.get(thread) ?? markOf(thread);
+    threadMarks.set(thread, mark);
+    if (order <= mark) continue;
+    const { notifications = 0, highlights = 0 } = byThread.get(thread) ?? {};
+    byThread.set(thread, {
+      notifications: notifications + 1,
+      highlights: highlights + (isHighlight ? 1 : 0),
+    });
+  }
+  return made ?? before;
 }

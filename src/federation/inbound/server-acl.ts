@@ -13,16 +13,19 @@ import { ClockCache } from '../../lib/clock-cache.js';
 
 const SERVER_ACL_TYPE = 'm.room.server_acl';
 
-/** Lists kept parsed, and answers kept for each. */
-const LISTS_KEPT = 1_024;
-const ANSWERS_KEPT = 4_096;
+/** What parsed lists may take in memory, about; what a list takes without its patterns, and a pattern. */
+const LISTS_BYTES_MAX = 8 * 1024 * 1024;
+const LIST_BYTES = 300;
+const PATTERN_BYTES = 40;
+/** The same of answers, over all lists. */
+const ANSWERS_BYTES_MAX = 4 * 1024 * 1024;
+const ANSWER_BYTES = 250;
 
 /** What one `m.room.server_acl` says. */
 export class ServerAcl {
   readonly #allowsIpLiterals: boolean;
   readonly #allow: readonly string[];
   readonly #deny: readonly string[];
-  readonly #answers = new ClockCache<string, boolean>(ANSWERS_KEPT);
 
   /** @param content of the event; what has the wrong type counts as not there */
   constructor(content: JsonObject) {
@@ -31,16 +34,18 @@ export class ServerAcl {
     this.#deny = patternsOf(content, 'deny');
   }
 
-  allows(server: ServerName): boolean {
-    const host = hostOf(server);
-    const kept = this.#answers.get(host);
-    if (kept !== undefined) return kept;
-    const answer = this.#decide(host);
-    this.#answers.set(host, answer, 1);
-    return answer;
+  /** What it takes in memory, about. */
+  get bytes(): number {
+    const patterns = [...this.#allow, ...this.#deny];
+    return patterns.reduce((sum, pattern) => sum + PATTERN_BYTES + pattern.length, LIST_BYTES);
   }
 
-  #decide(host: string): boolean {
+  allows(server: ServerName): boolean {
+    return this.allowsHost(hostOf(server));
+  }
+
+  /** @param host a server's name without its port, in lower case */
+  allowsHost(host: string): boolean {
     if (!this.#allowsIpLiterals && isIpLiteral(host)) return false;
     if (this.#deny.some((pattern) => matchesGlob(pattern, host))) return false;
     return this.#allow.some((pattern) => matchesGlob(pattern, host));
@@ -50,7 +55,9 @@ export class ServerAcl {
 /** The lists of all rooms, as of their current states. */
 export class ServerAcls {
   readonly #engine: Engine;
-  readonly #lists = new ClockCache<EventId, ServerAcl>(LISTS_KEPT);
+  readonly #lists = new ClockCache<EventId, ServerAcl>(LISTS_BYTES_MAX);
+  /** By list and host. */
+  readonly #answers = new ClockCache<string, boolean>(ANSWERS_BYTES_MAX);
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -62,7 +69,15 @@ export class ServerAcls {
     if (room === undefined) return true;
     const eventId = this.#engine.reader.view(roomId, room.root).get(SERVER_ACL_TYPE);
     if (eventId === undefined) return true;
-    return this.#list(eventId)?.allows(server) ?? true;
+    const host = hostOf(server);
+    const name = `${eventId} ${host}`;
+    const kept = this.#answers.get(name);
+    if (kept !== undefined) return kept;
+    const list = this.#list(eventId);
+    if (list === undefined) return true;
+    const answer = list.allowsHost(host);
+    this.#answers.set(name, answer, ANSWER_BYTES + host.length);
+    return answer;
   }
 
   #list(eventId: EventId): ServerAcl | undefined {
@@ -71,7 +86,7 @@ export class ServerAcls {
     const event = this.#engine.reader.events.get(eventId);
     if (event === undefined) return undefined;
     const list = new ServerAcl(event.pdu.content);
-    this.#lists.set(eventId, list, 1);
+    this.#lists.set(eventId, list, list.bytes);
     return list;
   }
 }

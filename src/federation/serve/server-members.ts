@@ -10,8 +10,8 @@ import type { StateView } from '../../reader/state-view.js';
 import { MEMBER_TYPE } from '../../room/state/key.js';
 import type { MemberEntry } from '../../room/state/room-states.js';
 
-/** Member entries that are kept, over all rooms. */
-const MEMBERS_KEPT = 1_000_000;
+/** Member entries that are kept, over all rooms: about 100 bytes each. */
+const MEMBERS_KEPT = 500_000;
 /** Members that are gone through in one turn of the event loop. */
 const MEMBERS_IN_TURN = 500;
 
@@ -98,17 +98,23 @@ export class MembersByServer {
 
 /** Of all rooms that were asked about lately. */
 export class ServerMembers {
-  readonly #rooms = new ClockCache<RoomId, MembersByServer>(MEMBERS_KEPT);
+  readonly #rooms: ClockCache<RoomId, MembersByServer>;
+
+  /** @param membersMax member entries that are kept, over all rooms */
+  constructor(membersMax = MEMBERS_KEPT) {
+    this.#rooms = new ClockCache(membersMax);
+  }
 
   /** The members of a state by server; to be used before anything is awaited. */
   of(view: StateView): MembersByServer {
     const kept = this.#rooms.get(view.roomId);
     if (kept !== undefined) {
       kept.moveTo(view);
-      return kept;
+      return this.#keep(view, kept);
     }
     return this.#keep(view, MembersByServer.of(view));
   }
+
   /** Goes through a large room's members in turns, so that `of` has only to follow what changed. */
   async prepare(view: StateView): Promise<void> {
     const isAtHand = this.#rooms.get(view.roomId) !== undefined;

@@ -14,9 +14,9 @@ export interface RemoteUsersOptions {
   /** Users of whom a change is noted while it is not known whether they share a room: in all, and of one server. */
   readonly unsureMax: number;
   readonly unsureOfServerMax: number;
-  /** How long a profile is taken for current, and how many are kept. */
+  /** How long a profile is taken for current, and what those kept may take in memory, about. */
   readonly profileKeptMs: number;
-  readonly profilesMax: number;
+  readonly profilesBytesMax: number;
   readonly profileBytesMax: number;
 }
 
@@ -30,6 +30,6 @@ export const REMOTE_USERS_OPTIONS: RemoteUsersOptions = {
   unsureMax: 20_000,
   unsureOfServerMax: 1_000,
   profileKeptMs: 60_000,
-  profilesMax: 5_000,
+  profilesBytesMax: 4 * 1024 * 1024,
   profileBytesMax: 128 * 1024,
 };

@@ -14,6 +14,10 @@ interface KeptProfile {
   readonly until: number;
 }
 
+/** What a profile takes in memory without its fields, about, and how much more these take than their text. */
+const PROFILE_BYTES = 400;
+const TEXT_FACTOR = 3;
+
 export class RemoteProfiles {
   readonly #context: UsersContext;
   readonly #kept: ClockCache<UserId, KeptProfile>;
@@ -21,7 +25,7 @@ export class RemoteProfiles {
 
   constructor(context: UsersContext) {
     this.#context = context;
-    this.#kept = new ClockCache(context.options.profilesMax);
+    this.#kept = new ClockCache(context.options.profilesBytesMax);
   }
 
   /**
@@ -49,7 +53,8 @@ export class RemoteProfiles {
     } catch (error) {
       if (!(error instanceof RefusedError && error.status === 404)) throw error;
     }
-    this.#kept.set(userId, { profile, until: now() + options.profileKeptMs }, 1);
+    const bytes = PROFILE_BYTES + TEXT_FACTOR * JSON.stringify(profile ?? {}).length;
+    this.#kept.set(userId, { profile, until: now() + options.profileKeptMs }, bytes);
     return profile;
   }
 }

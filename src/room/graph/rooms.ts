@@ -3,6 +3,7 @@
 import type { RoomId } from '../../event/ids.js';
 import type { Pdu } from '../../event/pdu.js';
 import { type RoomVersionRules, storedRulesOf } from '../../event/rules.js';
+import { RecentMap } from '../../lib/recent-map.js';
 import { StoreCorruptError } from '../../store/errors.js';
 import type { RoomRow } from '../../store/records.js';
 import type { Store } from '../../store/store.js';
@@ -17,19 +18,13 @@ export type StatesOf = (rules: RoomVersionRules, roomNumber: number) => RoomStat
 /** Rooms kept in memory. */
 const ROOMS_MAX = 2_048;
 
-interface OpenRoom {
-  readonly room: Room;
-  /** Was it asked for since it was last passed over? */
-  wasUsed: boolean;
-}
-
 export class Rooms {
   readonly #store: Store;
   readonly #known: EventLookup;
   readonly #resolver: StateResolver;
   readonly #statesOf: StatesOf;
   readonly #nextNumber: () => number;
-  readonly #open = new Map<RoomId, OpenRoom>();
+  readonly #open = new RecentMap<RoomId, Room>();
 
   constructor(
     store: Store,
@@ -48,10 +43,7 @@ export class Rooms {
   /** The room, or undefined when no create event of it is known. */
   find(roomId: RoomId): Room | undefined {
     const open = this.#open.get(roomId);
-    if (open !== undefined) {
-      open.wasUsed = true;
-      return open.room;
-    }
+    if (open !== undefined) return open;
     const row = this.#store.roomRow(roomId);
     return row === undefined ? undefined : this.#hold(row);
   }
@@ -61,12 +53,8 @@ export class Rooms {
    * committed: then their rows say all that they know.
    */
   trim(roomsMax: number = ROOMS_MAX): void {
-    for (const [roomId, open] of this.#open) {
-      if (this.#open.size <= roomsMax) return;
-      this.#open.delete(roomId);
-      // It goes to the end, where it comes up once more.
-      if (open.wasUsed) this.#open.set(roomId, { room: open.room, wasUsed: false });
-    }
+    // Some more than need be, so that it is not done again for the next one.
+    if (this.#open.size > roomsMax) this.#open.trim(roomsMax - (roomsMax >> 4));
   }
 
   /** The version of a room that is known. */
@@ -88,7 +76,7 @@ export class Rooms {
     }
     const states = this.#statesOf(rules, row.number);
     const room = new Room(row, rules, states, this.#known, this.#resolver);
-    this.#open.set(row.roomId, { room, wasUsed: false });
+    this.#open.set(row.roomId, room);
     return room;
   }
 }

@@ -58,8 +58,8 @@ export type StateEvent = Pick<Pdu, 'type' | 'content' | 'eventId'>;
 /** Keys that `updateInSlices` takes at a time: a few milliseconds. */
 const SLICE_KEYS = 1_000;
 
-/** Tree keys are two hashes to make; those of recent lookups are kept. Entries of each kind. */
-const MEMBERS_CACHED_MAX = 32_768;
+/** Tree keys are two hashes to make; those of recent lookups are kept. Entries of each kind, about 650 bytes each. */
+const MEMBERS_CACHED_MAX = 16_384;
 const OTHERS_CACHED_MAX = 4_096;
 
 /** Tree keys by name. Those looked up most have a name already: members, and types that stand alone. */

@@ -68,4 +68,17 @@ test('a large room is gone through in turns, with the same outcome', async () =>
   await at.close();
 });
 
+test('a room counts with the members that it has come to have', async () => {
+  const at = await Resident.open('10');
+  const roomId = await at.room();
+  const members = new ServerMembers(5);
+  const small = at.engine.currentState(roomId);
+  assert.is(members.of(small), members.of(small), 'what is kept is given again');
+  for (let i = 0; i < 5; i++) await at.join(`@u${i}:gamma.test`);
+  const grown = at.engine.currentState(roomId);
+  assert.equal([...members.of(grown).joined()].sort(), joinedIn(grown));
+  assert.is.not(members.of(grown), members.of(grown), 'it has become too large to be kept');
+  await at.close();
+});
+
 test.run();

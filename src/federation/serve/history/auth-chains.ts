@@ -17,8 +17,8 @@ import { Turns } from '../../../lib/turns.js';
 import type { StateView } from '../../../reader/state-view.js';
 import type { Store } from '../../../store/store.js';
 
-/** Entries of states and chains that are kept, over all rooms. */
-const ENTRIES_KEPT = 500_000;
+/** Entries of states and chains that are kept, over all rooms: about 250 bytes each. */
+const ENTRIES_KEPT = 300_000;
 /** Entries that are read in one turn of the event loop. */
 const ENTRIES_IN_TURN = 500;
 
