@@ -39,17 +39,18 @@ export class LongPoll {
   }
 
   #look(asker: Asker): void {
-    this.#parts
-      .look()
-      .then((answer) => {
-        const leftMs = this.#parts.deadline - performance.now();
-        if (answer.isEmpty && leftMs > 0) this.#wait(answer, leftMs, asker);
-        else this.#finish(answer, asker);
-      })
-      .catch((error: unknown) => {
-        this.#parts.end();
-        asker.reject(error);
-      });
+    this.#lookOnce(asker).catch((error: unknown) => {
+      this.#parts.end();
+      asker.reject(error);
+    });
+  }
+
+  /** Ends when it has looked, not when there is an answer. */
+  async #lookOnce(asker: Asker): Promise<void> {
+    const answer = await this.#parts.look();
+    const leftMs = this.#parts.deadline - performance.now();
+    if (answer.isEmpty && leftMs > 0) this.#wait(answer, leftMs, asker);
+    else this.#finish(answer, asker);
   }
 
   #wait(last: SyncAnswer, leftMs: number, asker: Asker): void {
