@@ -156,8 +156,16 @@ export class Store {
 
   /** Closes it; what was written lies in tables then, not in a log which the next start would have to read whole. */
   async close(): Promise<void> {
-    if (this.#isChanged) await this.#settle?.();
+    if (this.#isChanged) await this.settle();
     await this.database.close();
+  }
+
+  /**
+   * Brings what is in the log into tables. Tables that a compaction has replaced while somebody read them go then
+   * too: LevelDB keeps them, in memory as well, until it does the next such work.
+   */
+  async settle(): Promise<void> {
+    await this.#settle?.();
   }
 
   // Point reads: synchronous, undefined when there is no such row.
