@@ -147,7 +147,7 @@ export class Accounts {
       now: options.now ?? Date.now,
       randomBytes: options.randomBytes ?? randomBytes,
     };
-    const passwords = await Passwords.open(parts, options.passwordCost ?? PASSWORD_COST);
+    const passwords = new Passwords(parts, options.passwordCost ?? PASSWORD_COST);
     const users = new Users(parts);
     const outside = OutsideRooms.open(parts, users);
     const memberships = await Memberships.open(parts, outside);

@@ -4,15 +4,18 @@
 //
 // Parameters are OWASP's for argon2id: 19 MiB, two passes, one lane (RFC 9106 gives the function).
 
-import { hash, verify } from '@node-rs/argon2';
 import type { InternalRecord } from '../core/internal.js';
 import type { UserId } from '../event/ids.js';
-import { toBase64Url } from '../lib/base64.js';
+import { toBase64 } from '../lib/base64.js';
 import { type AccountParts, textOf, userRoom } from './parts.js';
 
 const PASSWORD = 'stateroom.password';
 /** Longer ones are refused: nobody types them, and hashing them costs. Bytes of UTF-8. */
 export const PASSWORD_BYTES_MAX = 512;
+
+/** As the library makes them. */
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
 
 /** What one hash costs. */
 export interface PasswordCost {
@@ -27,14 +30,10 @@ export class Passwords {
   readonly #cost: PasswordCost;
   readonly #decoy: string;
 
-  private constructor(parts: AccountParts, cost: PasswordCost, decoy: string) {
+  constructor(parts: AccountParts, cost: PasswordCost) {
     this.#parts = parts;
     this.#cost = cost;
-    this.#decoy = decoy;
-  }
-
-  static async open(parts: AccountParts, cost: PasswordCost): Promise<Passwords> {
-    return new Passwords(parts, cost, await hashed(toBase64Url(parts.randomBytes(32)), cost));
+    this.#decoy = decoyOf(parts, cost);
   }
 
   /** The hash to store, in PHC form. */
@@ -45,6 +44,7 @@ export class Passwords {
   /** Is it the user's password? Takes as long for a user who is not there or has none. */
   async verify(userId: UserId | undefined, password: string): Promise<boolean> {
     const stored = userId === undefined ? undefined : this.#stored(userId);
+    const { verify } = await import('@node-rs/argon2');
     const matches = await verify(stored ?? this.#decoy, password.normalize('NFC'));
     // Meanwhile the password may have been changed, or the user gone.
     return stored !== undefined && matches && userId !== undefined && this.#stored(userId) === stored;
@@ -62,7 +62,17 @@ export class Passwords {
   }
 }
 
-function hashed(password: string, cost: PasswordCost): Promise<string> {
+/**
+ * The hash of no password that anybody knows. It is not made by hashing, which at every start would take as long, and
+ * as much memory, as a login does.
+ */
+function decoyOf({ randomBytes }: AccountParts, { memoryKiB, passes }: PasswordCost): string {
+  const [salt, hash] = [toBase64(randomBytes(SALT_BYTES)), toBase64(randomBytes(HASH_BYTES))];
+  return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=1$${salt}$${hash}`;
+}
+
+async function hashed(password: string, cost: PasswordCost): Promise<string> {
+  const { hash } = await import('@node-rs/argon2');
   // The library's default algorithm is argon2id; its enum cannot be named in isolated modules.
   return hash(password.normalize('NFC'), {
     memoryCost: cost.memoryKiB,

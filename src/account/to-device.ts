@@ -18,6 +18,7 @@ import type { StateView } from '../reader/state-view.js';
 import type { StateChange } from '../room/resolution/contract.js';
 import { TreeNodeMissing } from '../tree/errors.js';
 import { EMPTY_ROOT } from '../tree/tree.js';
+import type { RootRef } from '../tree/types.js';
 import { type AccountParts, joinKey, splitKey, textOf, userRoom } from './parts.js';
 
 const TO_DEVICE = 'stateroom.to_device';
@@ -53,7 +54,7 @@ interface Entry {
 
 /** A user's queues in one state of their room. */
 interface Queues {
-  readonly view: StateView;
+  readonly root: RootRef;
   /** By device, oldest first. */
   readonly byDevice: ReadonlyMap<string, Entry[]>;
 }
@@ -132,7 +133,7 @@ export class ToDevice {
     if (room === undefined) return [];
     const now = this.#engine.reader.view(room.roomId, room.root);
     const held = this.#queues.get(userId) ?? {
-      view: now.at(EMPTY_ROOT),
+      root: EMPTY_ROOT,
       byDevice: NONE,
     };
     const queues = this.#broughtUpTo(now, held);
@@ -142,7 +143,7 @@ export class ToDevice {
   }
 
   #broughtUpTo(now: StateView, held: Queues): Queues {
-    const known = held.view.rootRef.count === 0 ? undefined : changesOrNone(held.view, now);
+    const known = held.root.count === 0 ? undefined : changesOrNone(now.at(held.root), now);
     const byDevice = new Map(known === undefined ? NONE : held.byDevice);
     const changes = known ?? entriesAsChanges(now);
     const gone = new Set<string>();
@@ -164,7 +165,7 @@ export class ToDevice {
       queue.push(entry);
       byDevice.set(deviceId, queue);
     }
-    return { view: now, byDevice: byDevice.size === 0 ? NONE : byDevice };
+    return { root: now.rootRef, byDevice: byDevice.size === 0 ? NONE : byDevice };
   }
 }
 

@@ -6,7 +6,7 @@
 // moment, and the heap has grown since the last time, it is collected and its objects are moved together. That
 // halts the process for one to two milliseconds a megabyte, when nobody asks anything of it.
 
-import { Session } from 'node:inspector';
+import type { Session } from 'node:inspector';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -45,7 +45,8 @@ export function giveBackAtRest(): void {
 export class RestCollector {
   readonly #process: RestingProcess;
   #idleLooks = 0;
-  #isCompacted = false;
+  /** What comes next: the steps of one collection are looks apart, so that what has come meanwhile is answered. */
+  #next: 'compact' | 'shrink' | 'measure' = 'compact';
   #committedBytes = 0;
   #collectedAt = Number.NEGATIVE_INFINITY;
 
@@ -53,30 +54,27 @@ export class RestCollector {
     this.#process = process;
   }
 
-  /** Does at most one of the two steps: what has come meanwhile is answered between them. */
+  /** Takes at most one step. */
   look(): void {
     const isIdle = this.#process.busyShare() <= BUSY_SHARE_MAX;
     this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
-    if (this.#isCompacted) this.#shrink();
-    else if (this.#idleLooks >= IDLE_LOOKS && this.#isWorthIt()) this.#compact();
+    if (this.#next === 'shrink') {
+      this.#process.shrink();
+      this.#next = 'measure';
+    } else if (this.#next === 'measure') {
+      this.#committedBytes = this.#process.heap().committedBytes;
+      this.#collectedAt = this.#process.now();
+      this.#next = 'compact';
+    } else if (this.#idleLooks >= IDLE_LOOKS && this.#isWorthIt()) {
+      this.#process.compact();
+      this.#next = 'shrink';
+    }
   }
 
   #isWorthIt(): boolean {
     if (this.#process.now() - this.#collectedAt < COLLECT_EVERY_MS) return false;
     const { usedBytes, committedBytes } = this.#process.heap();
     return usedBytes <= USED_BYTES_MAX && committedBytes > this.#committedBytes * GROWTH + GROWTH_BYTES;
-  }
-
-  #compact(): void {
-    this.#process.compact();
-    this.#isCompacted = true;
-  }
-
-  #shrink(): void {
-    this.#process.shrink();
-    this.#isCompacted = false;
-    this.#committedBytes = this.#process.heap().committedBytes;
-    this.#collectedAt = this.#process.now();
   }
 }
 
@@ -94,7 +92,7 @@ function thisProcess(): RestingProcess {
       return { usedBytes: heapUsed, committedBytes: heapTotal };
     },
     compact,
-    shrink,
+    shrink: () => void shrink(),
     now: () => performance.now(),
   };
 }
@@ -111,9 +109,16 @@ function compact(): void {
   }
 }
 
-/** What V8 does when the system is short of memory. */
-function shrink(): void {
-  const session = new Session();
-  session.connect();
-  session.post('HeapProfiler.collectGarbage', () => session.disconnect());
+let inspector: Session | undefined;
+
+/** What V8 does when the system is short of memory, which is asked for through its inspector only. */
+async function shrink(): Promise<void> {
+  if (!process.features.inspector) return;
+  if (inspector === undefined) {
+    const { Session } = await import('node:inspector');
+    inspector = new Session();
+    inspector.connect();
+  }
+  // It is never disconnected: a session that ends while its collection is being answered locks up the process.
+  inspector.post('HeapProfiler.collectGarbage');
 }

@@ -188,6 +188,8 @@ async function start(
     await openMetricsListener(registry, config.metrics),
   ];
   for (const extra of extras) if (extra !== undefined) closers.push(extra.close);
+  // All was read once now, while the database put itself in order after its opening.
+  await store.settle();
   log.info(
     { address, tls_port: tls?.port, server_name: serverName, data: path, version: packageVersion() },
     'listening',

@@ -159,8 +159,16 @@ export class Store {
   async close(): Promise<void> {
     const isOpen = this.database.status === 'open';
     // On a full disk the log stays, and is read at the next start.
-    if (isOpen && this.#isChanged) await this.#settle?.().catch(() => undefined);
+    if (isOpen && this.#isChanged) await this.settle().catch(() => undefined);
     await this.database.close();
+  }
+
+  /**
+   * Brings what is in the log into tables. Tables that a compaction has replaced while somebody read them go then
+   * too: LevelDB keeps them, in memory as well, until it does the next such work.
+   */
+  async settle(): Promise<void> {
+    await this.#settle?.();
   }
 
   // Point reads: synchronous, undefined when there is no such row.

@@ -57,13 +57,14 @@ test('one at rest is compacted and then shrunk, each in a look of its own, once'
 
 test('it is done again when the heap has grown, but not soon', () => {
   const scene = new Scene();
-  scene.look(3);
+  scene.look(4);
   scene.committedBytes = 110 * MB;
   scene.look(100);
   assert.is(scene.done.length, 2, 'a little growth is not worth it');
   scene.committedBytes = 150 * MB;
-  scene.look(2);
+  scene.look(3);
   assert.is(scene.done.length, 4);
+  scene.look();
   scene.committedBytes = 150 * MB;
   scene.look(20);
   assert.is(scene.done.length, 4, 'five seconds later');

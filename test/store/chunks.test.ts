@@ -67,7 +67,7 @@ test('a failure is passed on, and the iterator is closed', async () => {
 });
 
 test('a database gives the same rows in chunks as without', async () => {
-  const database = new MemoryLevel<string, string>();
+  const database = new MemoryLevel();
   await database.batch(
     Array.from({ length: 300 }, (_, i) => ({
       type: 'put' as const,

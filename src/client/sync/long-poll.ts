@@ -20,6 +20,12 @@ export interface LongPollParts {
   readonly end: () => void;
 }
 
+/** Who waits for the answer. */
+interface Asker {
+  readonly resolve: (body: JsonObject) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class LongPoll {
   readonly #parts: LongPollParts;
 
@@ -28,48 +34,35 @@ export class LongPoll {
   }
 
   /** The answer: at once where there is something to tell or no time to wait. */
-  async answer(): Promise<JsonObject> {
-    let isWaiting = false;
-    try {
-      const first = await this.#parts.look();
-      if (!this.#mayWait(first)) return first.body;
-      isWaiting = true;
-      // Not awaited: this frame would wait too.
-      return new Promise((resolve, reject) => this.#wait(first, resolve, reject));
-    } finally {
-      if (!isWaiting) this.#parts.end();
-    }
+  answer(): Promise<JsonObject> {
+    return new Promise<JsonObject>((resolve, reject) => this.#look({ resolve, reject }));
   }
 
-  #mayWait({ isEmpty }: SyncAnswer): boolean {
-    return isEmpty && this.#leftMs() > 0;
-  }
-
-  #leftMs(): number {
-    return this.#parts.deadline - performance.now();
-  }
-
-  #wait(last: SyncAnswer, resolve: (body: JsonObject) => void, reject: (error: unknown) => void): void {
-    const { listener, signal, look, end } = this.#parts;
-    const finish = ({ body }: SyncAnswer): void => {
-      end();
-      resolve(body);
-    };
-    const fail = (error: unknown): void => {
-      end();
-      reject(error);
-    };
-    listener.wait(this.#leftMs(), signal(), (isWoken) => {
-      if (!isWoken) {
-        finish(last);
-        return;
-      }
-      look()
-        .then((next) => {
-          if (this.#mayWait(next)) this.#wait(next, resolve, reject);
-          else finish(next);
-        })
-        .catch(fail);
+  #look(asker: Asker): void {
+    this.#lookOnce(asker).catch((error: unknown) => {
+      this.#parts.end();
+      asker.reject(error);
     });
+  }
+
+  /** Ends when it has looked, not when there is an answer. */
+  async #lookOnce(asker: Asker): Promise<void> {
+    const answer = await this.#parts.look();
+    const leftMs = this.#parts.deadline - performance.now();
+    if (answer.isEmpty && leftMs > 0) this.#wait(answer, leftMs, asker);
+    else this.#finish(answer, asker);
+  }
+
+  #wait(last: SyncAnswer, leftMs: number, asker: Asker): void {
+    const { listener, signal } = this.#parts;
+    listener.wait(leftMs, signal(), (isWoken) => {
+      if (isWoken) this.#look(asker);
+      else this.#finish(last, asker);
+    });
+  }
+
+  #finish({ body }: SyncAnswer, { resolve }: Asker): void {
+    this.#parts.end();
+    resolve(body);
   }
 }

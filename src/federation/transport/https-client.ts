@@ -56,7 +56,9 @@ const HEADER_BYTES_MAX = 16_384;
 /** Longer than any request's own limit, which ends it first. */
 const STALL_MS = 300_000;
 
-type Undici = typeof import('undici');
+interface Undici {
+  readonly Pool: typeof Pool;
+}
 
 /** The connection failed before a byte of the request was sent: another address may be tried. */
 class NotConnectedError extends Error {}

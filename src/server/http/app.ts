@@ -67,6 +67,8 @@ export function createApp(parts: AppParts): App {
     forceCloseConnections: 'idle',
     trustProxy: config.listen.trustedProxies.length === 0 ? false : [...config.listen.trustedProxies],
     genReqId: () => `${run}-${(++requests).toString(36)}`,
+    // Nothing here has one of the framework's schemas: its own compilers would only take memory.
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     routerOptions: { maxParamLength: PATH_PARAMETER_LENGTH_MAX },
     frameworkErrors: (error, request, reply) => void fail(error, request, reply.headers(CORS), log),
     clientErrorHandler: answerBrokenRequest,
@@ -110,6 +112,10 @@ export function createApp(parts: AppParts): App {
     mountFederationRoutes(app, federationRoutes, { federation, rateLimits, longRequests, requestsPerServer });
   }
   return { fastify: app, connections, longRequests, rateLimits };
+}
+
+function noCompiler(): never {
+  throw new Error('no route has a schema of the framework');
 }
 
 /** The path without its query: that may hold an access token. */
