@@ -9,8 +9,8 @@ import type { World } from './world.js';
 
 const TIMEOUT_MS = 600_000;
 const OPENED_AT_ONCE = 50;
-/** So long nobody is answered: then all wait. */
-const QUIET_MS = 3_000;
+/** So long nobody is answered: then all wait, and what the server gives back at rest is given back. */
+const QUIET_MS = 30_000;
 const QUIET_MS_QUICK = 500;
 
 export async function measureIdlePolls(

@@ -1,124 +1,49 @@
 // A server at rest gives memory back.
 //
-// After a busy hour with thousands of clients half of the heap's pages are holes, and stay in the process's memory
-// however quiet it gets: V8 hardly ever moves objects together while a program is busy, and takes one that is asked
-// nothing, and so allocates nothing, for a busy one for minutes. So when the event loop had nothing to do for a
-// moment, and the heap has grown since the last time, it is collected and its objects are moved together. That
-// halts the process for one to two milliseconds a megabyte, when nobody asks anything of it.
+// After a busy hour with thousands of clients half of the heap's pages are holes, because V8 does not move objects
+// together while a program is busy. It has a way to do so step by step when a program is idle, its memory reducer,
+// but judges by how fast the last few allocations were made: a server that is asked nothing allocates nothing, and
+// counts as busy for minutes. So it is told here: while the event loop has nothing to do, memory goes before speed. It
+// works every eight seconds, so that what can go is gone after ten to twenty, with halts of a tenth of a second or two.
 
-import type { Session } from 'node:inspector';
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
-/** The process, as far as it matters here. */
-export interface RestingProcess {
-  /** The share of the time since the last call in which the event loop had something to do. */
-  readonly busyShare: () => number;
-  readonly heap: () => { readonly usedBytes: number; readonly committedBytes: number };
-  /** Collects the whole heap and moves its objects together. */
-  readonly compact: () => void;
-  /** Gives back what the heap does not need now, the room for new objects first. */
-  readonly shrink: () => void;
-  /** Milliseconds, of a clock that only goes on. */
-  readonly now: () => number;
-}
-
-/** How often it is looked at whether the process is at rest. */
 const LOOK_EVERY_MS = 250;
-/** Looks in a row that find it idle: then it is. */
+/** Looks in a row that find the process idle: then it is at rest. */
 const IDLE_LOOKS = 2;
 const BUSY_SHARE_MAX = 0.1;
-/** Growth since the last time that is worth another. */
-const GROWTH = 1.2;
-const GROWTH_BYTES = 16 * 1024 * 1024;
-/** Traffic comes in bursts: not after each. */
-const COLLECT_EVERY_MS = 10_000;
-/** To collect a heap of more halts the process for too long. */
-const USED_BYTES_MAX = 256 * 1024 * 1024;
+/** How long after a collection V8 looks whether the process is at rest; it would wait 8 s. */
+const REDUCER_DELAY_MS = 100;
 
-/** Has the process give memory back from now on whenever it is at rest, without keeping it alive. */
-export function giveBackAtRest(): void {
-  const collector = new RestCollector(thisProcess());
-  setInterval(() => collector.look(), LOOK_EVERY_MS).unref();
-}
-
-export class RestCollector {
-  readonly #process: RestingProcess;
-  #idleLooks = 0;
-  /** What comes next: the steps of one collection are looks apart, so that what has come meanwhile is answered. */
-  #next: 'compact' | 'shrink' | 'measure' = 'compact';
-  #committedBytes = 0;
-  #collectedAt = Number.NEGATIVE_INFINITY;
-
-  constructor(process: RestingProcess) {
-    this.#process = process;
-  }
-
-  /** Takes at most one step. */
-  look(): void {
-    const isIdle = this.#process.busyShare() <= BUSY_SHARE_MAX;
-    this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
-    if (this.#next === 'shrink') {
-      this.#process.shrink();
-      this.#next = 'measure';
-    } else if (this.#next === 'measure') {
-      this.#committedBytes = this.#process.heap().committedBytes;
-      this.#collectedAt = this.#process.now();
-      this.#next = 'compact';
-    } else if (this.#idleLooks >= IDLE_LOOKS && this.#isWorthIt()) {
-      this.#process.compact();
-      this.#next = 'shrink';
-    }
-  }
-
-  #isWorthIt(): boolean {
-    if (this.#process.now() - this.#collectedAt < COLLECT_EVERY_MS) return false;
-    const { usedBytes, committedBytes } = this.#process.heap();
-    return usedBytes <= USED_BYTES_MAX && committedBytes > this.#committedBytes * GROWTH + GROWTH_BYTES;
-  }
-}
-
-function thisProcess(): RestingProcess {
+/** Tells V8 from now on whether the process is at rest, without keeping it alive. */
+export function tellRest(): void {
+  setFlagsFromString(`--gc-memory-reducer-start-delay-ms=${REDUCER_DELAY_MS}`);
+  const teller = new RestTeller((isAtRest) => {
+    setFlagsFromString(isAtRest ? '--optimize-for-size' : '--no-optimize-for-size');
+  });
   let last = performance.eventLoopUtilization();
-  return {
-    busyShare: () => {
-      const current = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(current, last);
-      last = current;
-      return utilization;
-    },
-    heap: () => {
-      const { heapUsed, heapTotal } = process.memoryUsage();
-      return { usedBytes: heapUsed, committedBytes: heapTotal };
-    },
-    compact,
-    shrink: () => void shrink(),
-    now: () => performance.now(),
-  };
+  setInterval(() => {
+    const current = performance.eventLoopUtilization();
+    teller.look(performance.eventLoopUtilization(current, last).utilization);
+    last = current;
+  }, LOOK_EVERY_MS).unref();
 }
 
-/** V8 is told by flags only: they are set for the length of this call. */
-function compact(): void {
-  setFlagsFromString('--expose-gc');
-  setFlagsFromString('--compact-on-every-full-gc');
-  try {
-    (runInNewContext('gc') as () => void)();
-  } finally {
-    setFlagsFromString('--no-compact-on-every-full-gc');
-    setFlagsFromString('--no-expose-gc');
-  }
-}
+export class RestTeller {
+  readonly #tell: (isAtRest: boolean) => void;
+  #idleLooks = 0;
 
-let inspector: Session | undefined;
-
-/** What V8 does when the system is short of memory, which is asked for through its inspector only. */
-async function shrink(): Promise<void> {
-  if (!process.features.inspector) return;
-  if (inspector === undefined) {
-    const { Session } = await import('node:inspector');
-    inspector = new Session();
-    inspector.connect();
+  /** @param tell called when it changes */
+  constructor(tell: (isAtRest: boolean) => void) {
+    this.#tell = tell;
   }
-  // It is never disconnected: a session that ends while its collection is being answered locks up the process.
-  inspector.post('HeapProfiler.collectGarbage');
+
+  /** @param busyShare of the time since the last call in which the event loop had something to do */
+  look(busyShare: number): void {
+    const isIdle = busyShare <= BUSY_SHARE_MAX;
+    const wasAtRest = this.#idleLooks >= IDLE_LOOKS;
+    this.#idleLooks = isIdle ? this.#idleLooks + 1 : 0;
+    const isAtRest = this.#idleLooks >= IDLE_LOOKS;
+    if (isAtRest !== wasAtRest) this.#tell(isAtRest);
+  }
 }

@@ -6,7 +6,7 @@
 // beside others; it collects when the heap has doubled.
 
 import { setFlagsFromString } from 'node:v8';
-import { giveBackAtRest } from './rest.js';
+import { tellRest } from './rest.js';
 
 const GROWTH_PERCENT = 100;
 const OURS = '--heap-growing-percent';
@@ -16,5 +16,5 @@ export function tidyHeap(execArgv: readonly string[] = process.execArgv): void {
   const isSaid = execArgv.some((word) => word.replaceAll('_', '-').startsWith(OURS));
   if (isSaid) return;
   setFlagsFromString(`${OURS}=${GROWTH_PERCENT}`);
-  giveBackAtRest();
+  tellRest();
 }
