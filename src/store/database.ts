@@ -38,7 +38,7 @@ export interface OpenDatabase {
 const NO_KEY = Buffer.alloc(1);
 
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
-const CACHE_BYTES = 2 * 1024 * 1024;
+const CACHE_BYTES = 8 * 1024 * 1024;
 
 /**
  * Opens the database.

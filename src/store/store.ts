@@ -157,18 +157,17 @@ export class Store {
 
   /** Closes it; what was written lies in tables then, not in a log which the next start would have to read whole. */
   async close(): Promise<void> {
-    const isOpen = this.database.status === 'open';
-    // On a full disk the log stays, and is read at the next start.
-    if (isOpen && this.#isChanged) await this.settle().catch(() => undefined);
+    if (this.database.status === 'open' && this.#isChanged) await this.settle();
     await this.database.close();
   }
 
   /**
    * Brings what is in the log into tables. Tables that a compaction has replaced while somebody read them go then
-   * too: LevelDB keeps them, in memory as well, until it does the next such work.
+   * too: LevelDB keeps them, in memory as well, until it does the next such work. On a full disk the log stays, and is
+   * read at the next start.
    */
   async settle(): Promise<void> {
-    await this.#settle?.();
+    await this.#settle?.().catch(() => undefined);
   }
 
   // Point reads: synchronous, undefined when there is no such row.
