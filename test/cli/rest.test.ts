@@ -13,16 +13,17 @@ function told(...shares: readonly number[]): boolean[] {
 }
 
 test('a process that does nothing for a moment is at rest, which is told once', () => {
-  assert.equal(told(0, 0, 0.05, 0), [true]);
+  assert.equal(told(0, 0, 0, 0), []);
+  assert.equal(told(0, 0, 0, 0.05, 0, 0, 0), [true]);
 });
 
 test('one that is idle between two requests is not', () => {
-  assert.equal(told(0.5, 0, 0.5, 0, 0.9), []);
+  assert.equal(told(0.5, 0, 0, 0, 0, 0.5, 0, 0.9), []);
 });
 
 test('whoever comes ends it at once', () => {
-  assert.equal(told(0, 0, 0.3), [true, false]);
-  assert.equal(told(0, 0, 0.3, 0, 0), [true, false, true]);
+  assert.equal(told(0, 0, 0, 0, 0, 0.3), [true, false]);
+  assert.equal(told(0, 0, 0, 0, 0, 0.3, 0, 0, 0, 0, 0), [true, false, true]);
 });
 
 test.run();

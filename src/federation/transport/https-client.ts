@@ -3,8 +3,6 @@
 //
 // What is connected to is the very address that was checked: a name that changes its mind between the two (DNS
 // rebinding) gains nothing.
-//
-// The client beneath and the well-known authorities take some 20 MB: they are loaded when the first request is made.
 
 import { isIP } from 'node:net';
 import {
@@ -15,7 +13,7 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
-import type { Pool } from 'undici';
+import { Pool } from 'undici';
 import { StateroomError, toError } from '../../lib/errors.js';
 import { AddressForbiddenError, UnreachableError } from '../errors.js';
 import type { AddressGuard } from './addresses.js';
@@ -56,22 +54,20 @@ const HEADER_BYTES_MAX = 16_384;
 /** Longer than any request's own limit, which ends it first. */
 const STALL_MS = 300_000;
 
-interface Undici {
-  readonly Pool: typeof Pool;
-}
-
 /** The connection failed before a byte of the request was sent: another address may be tried. */
 class NotConnectedError extends Error {}
 
 export class HttpsClient {
   readonly #parts: HttpsClientParts;
-  #secureContext: SecureContext | undefined;
-  #isClosed = false;
+  readonly #context: SecureContext;
   /** In the order of their last use. */
   readonly #pools = new Map<string, Pool>();
 
   constructor(parts: HttpsClientParts) {
     this.#parts = parts;
+    this.#context = createSecureContext(
+      parts.ca === undefined ? {} : { ca: [...rootCertificates, parts.ca] },
+    );
   }
 
   /** Servers whose connections are kept open. */
@@ -86,8 +82,7 @@ export class HttpsClient {
   async request(target: Target, request: HttpRequest): Promise<HttpAnswer> {
     const { method, path, headers, body, signal, bytesMax } = request;
     try {
-      const undici = await import('undici');
-      const answer = await this.#poolOf(target, undici).request({
+      const answer = await this.#poolOf(target).request({
         method,
         path,
         headers: { ...headers, host: target.hostHeader },
@@ -112,24 +107,15 @@ export class HttpsClient {
 
   /** Ends all connections, those in use too. */
   async close(): Promise<void> {
-    this.#isClosed = true;
     const pools = [...this.#pools.values()];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  get #context(): SecureContext {
-    const { ca } = this.#parts;
-    return (this.#secureContext ??= createSecureContext(
-      ca === undefined ? {} : { ca: [...rootCertificates, ca] },
-    ));
-  }
-
-  #poolOf(target: Target, undici: Undici): Pool {
-    if (this.#isClosed) throw new Error('the server is ending');
+  #poolOf(target: Target): Pool {
     const { host, port, certificateName } = target;
     const name = `${host} ${port} ${certificateName}`;
-    const pool = this.#pools.get(name) ?? this.#newPool(target, undici);
+    const pool = this.#pools.get(name) ?? this.#newPool(target);
     this.#pools.delete(name);
     this.#pools.set(name, pool);
     if (this.#pools.size > POOLS_MAX) this.#evict();
@@ -145,9 +131,9 @@ export class HttpsClient {
     }
   }
 
-  #newPool(target: Target, undici: Undici): Pool {
+  #newPool(target: Target): Pool {
     const host = isIP(target.host) === 6 ? `[${target.host}]` : target.host;
-    return new undici.Pool(`https://${host}:${target.port}`, {
+    return new Pool(`https://${host}:${target.port}`, {
       connections: CONNECTIONS_PER_SERVER,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
