@@ -1,9 +1,10 @@
 // Signing keys, and the signing of JSON and of events (spec appendices, "Signing JSON";
 // server-server API, "Adding hashes and signatures to outgoing events").
 
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { toBase64 } from '../lib/base64.js';
-import { concatBytes, utf8 } from '../lib/bytes.js';
+import { createPrivateKey, sign } from 'node:crypto';
+import { getPublicKey } from '@noble/ed25519';
+import { toBase64, toBase64Url } from '../lib/base64.js';
+import { utf8 } from '../lib/bytes.js';
 import { assert } from '../lib/errors.js';
 import { canonicalJson } from './canonical.js';
 import './ed25519.js';
@@ -33,9 +34,6 @@ export interface SigningKey {
   signAsync(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** What a seed of Ed25519 follows in PKCS #8 (RFC 8410). */
-const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex');
-
 const KEY_ID = /^ed25519:[a-zA-Z0-9_]+$/;
 
 /**
@@ -49,12 +47,9 @@ export function createSigningKey(keyId: string, seed: Uint8Array): SigningKey {
   if (!KEY_ID.test(keyId))
     throw new EventBadKeyError('a key id is ed25519: and letters, digits, underscores', { keyId });
   if (seed.length !== 32) throw new EventBadKeyError('the seed of a signing key is 32 bytes', { keyId });
-  const key = Buffer.from(concatBytes(PKCS8_HEAD, seed));
-  const privateKey = createPrivateKey({ key, format: 'der', type: 'pkcs8' });
-  // An SPKI ends with the key.
-  const publicKey = new Uint8Array(createPublicKey(privateKey).export({ format: 'der', type: 'spki' })).slice(
-    -32,
-  );
+  const publicKey = getPublicKey(seed);
+  const jwk = { kty: 'OKP', crv: 'Ed25519', x: toBase64Url(publicKey), d: toBase64Url(seed) };
+  const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
   return {
     keyId,
     publicKey,
