@@ -67,7 +67,10 @@ export class Other {
   /** Contents of the EDUs of a type that it got. */
   edus(type: string): Json[] {
     return this.sent.flatMap(({ edus }) =>
-      edus.flatMap((edu) => (own(edu, 'edu_type') === type ? (own(edu, 'content') as unknown as Json) : [])),
+      edus.flatMap((edu) => {
+        const content = own(edu, 'content');
+        return own(edu, 'edu_type') === type && isObject(content) ? (content as Json) : [];
+      }),
     );
   }
 
